@@ -1,0 +1,1 @@
+"""Draws the pictures of ``shapes``: animals, textures, scenery, one painter."""

@@ -1,0 +1,312 @@
+"""Every image is decoded once: images and labels at the training size, as memory-mapped arrays.
+
+A cache folder is built beside its final place and appears there by one rename, so a folder that
+can be seen is complete, however a build ended and however many processes build at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooch
+from rich.console import Console
+from rich.progress import Progress
+
+from auxseg.data.base import Dataset
+from auxseg.errors import DataError, UnreadableImageError
+from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
+
+#: Raised whenever the files of a cache folder change their meaning.
+CACHE_FORMAT = 1
+
+#: Below this many images a build takes no longer than a second or two: not worth a line in a log.
+QUIET_BELOW = 200
+
+_META = "meta.json"
+_BUILDING = ".building-"
+_LEFTOVER_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedArrays:
+    """A data set's images and labels, memory-mapped read-only; N images of S×S pixels.
+
+    Pickling hands over the folder's name only, so loader workers map the same pages and copy
+    no pixels.
+
+    Attributes:
+        images: uint8 (N, S, S, 3), RGB; zeros where the image is unreadable.
+        masks: uint8 (N, S, S), class indices; :data:`~auxseg.types.IGNORE_INDEX` without a mask.
+        labels: int64 (N,); :data:`~auxseg.types.NO_LABEL` without a class.
+        boxes: float32 (N, 4), xyxy in [0, 1]; NaN without a box.
+        has_mask: bool (N,).
+        readable: bool (N,); False for images that are to be left out.
+        folder: where the arrays lie.
+        problems: one line for each unreadable image.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    has_mask: np.ndarray
+    readable: np.ndarray
+    folder: Path
+    problems: tuple[str, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load, (self.folder,)
+
+
+def decoded(dataset: Dataset, size: int, cache_dir: Path | None = None) -> DecodedArrays:
+    """Opens the data set's cache, or decodes every image into one with a thread per core.
+
+    Args:
+        dataset: its ``read`` must allow calls from several threads.
+        size: side S of the square that images and masks are stretched to, in pixels.
+        cache_dir: the folder for caches; None means ``$AUXSEG_CACHE``, else the user's cache
+            folder of the operating system. The arrays lie in ``decoded/NAME-SIZE-KEY`` below it.
+
+    Raises:
+        DataError: a label is wrong, no image can be read, or the folder cannot hold the cache.
+    """
+    key = cache_key(dataset, size)
+    folder = cache_root(cache_dir) / "decoded" / f"{dataset.NAME}-{size}-{key}"
+    arrays = _open(folder, key)
+    return _build(dataset, size, folder, key) if arrays is None else arrays
+
+
+def cache_root(cache_dir: Path | None = None) -> Path:
+    """The folder for everything that can be made again: the argument, else ``$AUXSEG_CACHE``,
+    else the user's cache folder of the operating system."""
+    return Path(cache_dir or os.environ.get("AUXSEG_CACHE") or pooch.os_cache("auxseg")).absolute()
+
+
+def cache_key(dataset: Dataset, size: int) -> str:
+    """16 hexadecimal digits that change whenever ``dataset.read(…, size)`` may return something
+    else: data set, options, size, cache format, and path, bytes and date of every source file."""
+    digest = hashlib.blake2b(digest_size=8)
+    head = (CACHE_FORMAT, dataset.NAME, dataset.VERSION, dataset.options_key(), size, len(dataset))
+    digest.update(repr(head).encode())
+    for index in range(len(dataset)):
+        states = [_file_state(os.path.abspath(path)) for path in dataset.sources(index)]
+        digest.update(repr(states).encode())
+    return digest.hexdigest()
+
+
+def _file_state(path: str) -> tuple[str, int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path, -1, -1  # a missing file is a state too: the key changes when it appears
+    return path, status.st_size, status.st_mtime_ns
+
+
+def _open(folder: Path, key: str) -> DecodedArrays | None:
+    """The finished cache in this folder; None where there is none or it is damaged."""
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        if (meta["format"], meta["key"]) != (CACHE_FORMAT, key):
+            return None
+        return _load(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # missing, cut short or not ours: built anew, which reports what cannot be done
+
+
+def _load(folder: Path) -> DecodedArrays:
+    meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _layout(0, 0)}
+    return DecodedArrays(**arrays, folder=folder, problems=tuple(meta["problems"]))
+
+
+def _layout(count: int, size: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """Name of every array → dtype and shape."""
+    return {
+        "images": (np.uint8, (count, size, size, 3)),
+        "masks": (np.uint8, (count, size, size)),
+        "labels": (np.int64, (count,)),
+        "boxes": (np.float32, (count, 4)),
+        "has_mask": (np.bool_, (count,)),
+        "readable": (np.bool_, (count,)),
+    }
+
+
+def _build(dataset: Dataset, size: int, folder: Path, key: str) -> DecodedArrays:
+    if len(dataset) == 0:
+        raise DataError(f"{dataset.NAME}: there is no image to decode")
+    building = folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
+    try:
+        with _writing(folder):
+            building.mkdir(parents=True)
+            _remove_leftovers(folder.parent)
+            arrays = _allocate(building, len(dataset), size)
+        problems = _decode_all(dataset, size, arrays, folder)
+        if len(problems) == len(dataset):
+            raise DataError(f"{dataset.NAME}: no image can be read; the first: {problems[0]}")
+        with _writing(folder):
+            for array in arrays.values():
+                array.flush()
+            _write_meta(building, dataset, size, key, problems)
+            _publish(building, folder, key)
+    finally:
+        # After success there is nothing here. After a failure that failure is the one to report;
+        # what cannot be removed now is removed by a build on another day.
+        shutil.rmtree(building, ignore_errors=True)
+    return _load(folder)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot write the cache of decoded images ({error.strerror or error}); "
+            "set AUXSEG_CACHE to a writable folder with more room"
+        ) from error
+
+
+def _allocate(building: Path, count: int, size: int) -> dict[str, np.memmap]:
+    layout = _layout(count, size)
+    needed = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in layout.values())
+    free = shutil.disk_usage(building).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+    arrays = {}
+    for name, (dtype, shape) in layout.items():
+        path = building / f"{name}.npy"
+        arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        _reserve(path)
+    return arrays
+
+
+def _reserve(path: Path) -> None:
+    """Takes the blocks of a sparse file now: a full disk is an error here, but kills the process
+    (SIGBUS) when a mapped page cannot be written later."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            # Some file systems cannot reserve; for them the look at the free space has to do.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+
+
+def _decode_all(
+    dataset: Dataset, size: int, arrays: dict[str, np.memmap], folder: Path
+) -> list[str]:
+    """Fills the arrays; returns one line for each unreadable image, in the images' order."""
+
+    def decode(index: int) -> str | None:
+        try:
+            sample = dataset.read(index, size)
+        except UnreadableImageError as error:
+            _store_unreadable(arrays, index)
+            return str(error)
+        _store(arrays, index, sample)
+        return None
+
+    executor = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with _progress(dataset, size, folder) as advance:
+            futures = [executor.submit(decode, index) for index in range(len(dataset))]
+            for future in as_completed(futures):
+                future.result()  # a DataError ends the build here
+                advance()
+    finally:
+        executor.shutdown(cancel_futures=True)
+    return [problem for future in futures if (problem := future.result()) is not None]
+
+
+def _store(arrays: dict[str, np.memmap], index: int, sample: Sample) -> None:
+    arrays["images"][index] = sample.image
+    arrays["masks"][index] = IGNORE_INDEX if sample.mask is None else sample.mask
+    arrays["labels"][index] = NO_LABEL if sample.label is None else sample.label
+    arrays["boxes"][index] = np.nan if sample.box is None else sample.box
+    arrays["has_mask"][index] = sample.mask is not None
+    arrays["readable"][index] = True
+
+
+def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:
+    arrays["masks"][index] = IGNORE_INDEX
+    arrays["labels"][index] = NO_LABEL
+    arrays["boxes"][index] = np.nan
+
+
+@contextmanager
+def _progress(dataset: Dataset, size: int, folder: Path) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, one line in a log; yields what to call after each image."""
+    total = len(dataset)
+    text = f"decoding {total} images of {dataset.NAME} at {size}×{size}"
+    if sys.stderr.isatty():
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task(text, total=total)
+            yield lambda: progress.advance(task)
+        return
+    if total >= QUIET_BELOW:
+        print(f"{text} into {folder}", file=sys.stderr, flush=True)
+    yield lambda: None
+
+
+def _write_meta(building: Path, dataset: Dataset, size: int, key: str, problems: list[str]) -> None:
+    meta = {
+        "format": CACHE_FORMAT,
+        "key": key,
+        "name": dataset.NAME,
+        "size": size,
+        "count": len(dataset),
+        "problems": problems,
+    }
+    with (building / _META).open("w", encoding="utf-8") as file:
+        json.dump(meta, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(building: Path, folder: Path, key: str) -> None:
+    """Gives the finished folder its name, unless another process was first."""
+    while not _rename(building, folder):
+        if _open(folder, key) is not None:
+            return
+        # A damaged folder is in the way: renamed first, so that nobody sees it half removed.
+        damaged = building.with_name(f"{building.name}-damaged")
+        if _rename(folder, damaged):
+            shutil.rmtree(damaged)
+
+
+def _rename(source: Path, target: Path) -> bool:
+    """Whether the folder could be renamed; not if the target exists or another took the source."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
+            return False
+        raise
+    return True
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Removes what builds left behind that were killed more than a day ago."""
+    for leftover in parent.glob(f"*{_BUILDING}*"):
+        try:
+            touched = max(path.stat().st_mtime for path in (leftover, *leftover.iterdir()))
+        except FileNotFoundError:
+            continue  # its own build has just finished
+        if time.time() - touched > _LEFTOVER_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)  # it may be another user's

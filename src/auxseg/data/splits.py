@@ -1,0 +1,118 @@
+"""Who trains, who chooses, who tests: pure functions from classes and a seed to index lists.
+
+The random order of a class depends on the seed and the class alone, so what is drawn from one
+class does not shift when another class changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from auxseg.types import NO_LABEL
+
+Item = TypeVar("Item", bound=Hashable)
+
+#: Train, validation, test.
+FRACTIONS = (0.6, 0.2, 0.2)
+
+
+def cut(items: Sequence[Item], fractions: Sequence[float] = FRACTIONS) -> list[tuple[Item, ...]]:
+    """Cuts a list into consecutive parts; every item falls into exactly one.
+
+    Boundaries are rounded down: 3,686 images at 60/20/20 give a test part of 738, the paper's
+    number.
+
+    >>> cut(["a", "b", "c", "d", "e"])
+    [('a', 'b', 'c'), ('d',), ('e',)]
+    """
+    _check_fractions(fractions)
+    # 1e-9: a boundary such as 0.29 × 100 must not fall below the integer that it means.
+    bounds = [math.floor(len(items) * f + 1e-9) for f in np.cumsum(fractions)[:-1]]
+    edges = [0, *bounds, len(items)]
+    return [tuple(items[start:stop]) for start, stop in pairwise(edges)]
+
+
+def stratified(
+    classes: Sequence[int | None], seed: int, fractions: Sequence[float] = FRACTIONS
+) -> list[tuple[int, ...]]:
+    """Splits the numbers 0 … len(classes)−1 so that each part has each class in proportion.
+
+    The classes, each in a random order of its own, are dealt out one after another, every image
+    to the part that lags its share most. So a part's total is within one image of its share,
+    and leftovers of small classes do not all land in the same part.
+
+    Args:
+        classes: the class of each image; None or :data:`~auxseg.types.NO_LABEL` for an image
+            without one: these are a stratum of their own.
+
+    Returns:
+        One ascending tuple per fraction.
+    """
+    _check_fractions(fractions)
+    parts: list[list[int]] = [[] for _ in fractions]
+    dealt = 0
+    for order in _shuffled_strata(classes, seed).values():
+        for index in order:
+            dealt += 1
+            lag = [
+                fraction * dealt - len(part)
+                for fraction, part in zip(fractions, parts, strict=True)
+            ]
+            # Rounded, so that equal shares tie (and the earlier part wins) on every machine.
+            parts[int(np.argmax(np.round(lag, 9)))].append(index)
+    return [tuple(sorted(part)) for part in parts]
+
+
+def subset(labels: Sequence[int | None], n: int, seed: int) -> tuple[int, ...]:
+    """Draws ``n`` of the numbers 0 … len(labels)−1, each class in proportion.
+
+    Nested: with the same seed, a smaller draw is part of every larger one, so a curve over the
+    number of labels adds images and never swaps them. (The method of largest remainders is not
+    nested; this is Sainte-Laguë's: the k-th image of a class of m ranks at (k − ½)/m.)
+
+    Args:
+        labels: the class of each image, None or NO_LABEL without one (a stratum of their own).
+        n: how many; all where there are no more.
+
+    Returns:
+        Ascending indices.
+
+    Raises:
+        ValueError: ``n`` is negative.
+    """
+    if n < 0:
+        raise ValueError(f"n is {n}; 0 and above are allowed")
+    ranked = [
+        ((rank + 0.5) / len(order), tie, index)
+        for stratum, order in _shuffled_strata(labels, seed).items()
+        for tie in [_generator(seed, stratum, purpose=1).random()]
+        for rank, index in enumerate(order)
+    ]
+    return tuple(sorted(index for _, _, index in sorted(ranked)[:n]))
+
+
+def _shuffled_strata(classes: Sequence[int | None], seed: int) -> dict[int, list[int]]:
+    """Class → its images in random order; classes ascending, the unlabelled last."""
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(classes):
+        members.setdefault(NO_LABEL if label is None else int(label), []).append(index)
+    order = sorted(members, key=lambda stratum: (stratum == NO_LABEL, stratum))
+    return {
+        stratum: _generator(seed, stratum, purpose=0).permutation(members[stratum]).tolist()
+        for stratum in order
+    }
+
+
+def _generator(seed: int, stratum: int, purpose: int) -> np.random.Generator:
+    # + 1: NO_LABEL is −1, and keys may not be negative.
+    return np.random.default_rng([seed, stratum + 1, purpose])
+
+
+def _check_fractions(fractions: Sequence[float]) -> None:
+    if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
+        raise ValueError(f"fractions {tuple(fractions)} must be positive and sum to 1")

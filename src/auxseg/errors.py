@@ -1,0 +1,29 @@
+"""The errors that a user can cause and can mend: one clear line each, never a traceback."""
+
+
+class AuxsegError(Exception):
+    """Something a user can mend. The message is one line that names the file, key or value.
+
+    Attributes:
+        exit_status: what the command line exits with.
+    """
+
+    exit_status = 1
+
+
+class UsageError(AuxsegError):
+    """A wrong option, key or value. The message says what is allowed."""
+
+    exit_status = 2
+
+
+class DataError(AuxsegError):
+    """Something is wrong with the data. The message names the file, and the row if there is one."""
+
+
+class UnreadableImageError(DataError):
+    """One image file cannot be decoded: data sets leave that image out and go on."""
+
+
+class TrainingError(AuxsegError):
+    """Training cannot go on (a loss that is not a number, a run directory of another run, …)."""

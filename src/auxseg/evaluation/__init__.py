@@ -1,0 +1,1 @@
+"""Metrics of trained systems, and the tables that compare them."""

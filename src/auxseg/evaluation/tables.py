@@ -1,0 +1,87 @@
+"""Tables as plain text, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from auxseg.tasks import TASKS, MetricInfo
+
+MISSING = "–"
+
+
+def metric_info(key: str) -> MetricInfo:
+    """How to read a metric key such as ``segmentation/iou``."""
+    task, metric = key.split("/")
+    return TASKS[task].METRICS[metric]
+
+
+def format_value(value: Any, digits: int = 3) -> str:
+    """A number with fixed decimals, a list per item, – for a missing value.
+
+    >>> format_value(0.87654), format_value(None), format_value([0.5, None])
+    ('0.877', '–', '0.500 –')
+    """
+    if value is None:
+        return MISSING
+    if isinstance(value, (list, tuple)):
+        return " ".join(format_value(item, digits) for item in value)
+    return f"{value:.{digits}f}"
+
+
+def format_spread(values: Sequence[float | None], digits: int = 3) -> str:
+    """Mean ± standard deviation over seeds (n − 1); one seed has no spread.
+
+    >>> format_spread([0.8, 0.9]), format_spread([0.8]), format_spread([None])
+    ('0.850 ± 0.071', '0.800', '–')
+    """
+    numbers = [value for value in values if value is not None]
+    if not numbers:
+        return MISSING
+    if len(numbers) == 1:
+        return format_value(numbers[0], digits)
+    return f"{mean(numbers):.{digits}f} ± {stdev(numbers):.{digits}f}"
+
+
+def to_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first the header → an aligned Markdown table, good to read as it is."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [("-" * widths[0]), *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    return "\n".join([line(rows[0]), f"| {' | '.join(rule)} |", *(line(row) for row in rows[1:])])
+
+
+def to_csv(rows: Sequence[Sequence[str]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def metrics_table(metrics: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+    """A run's metrics, one a line; values per class have the classes' names.
+
+    Args:
+        classes: names of the mask's classes, for ``segmentation/iou_per_class``.
+    """
+    rows = [("metric", "value")]
+    for key, value in metrics.items():
+        if isinstance(value, list):
+            names = classes if len(classes) == len(value) else [str(n) for n in range(len(value))]
+            rows += [
+                (f"{key} ({name})", format_value(item))
+                for name, item in zip(names, value, strict=True)
+            ]
+        else:
+            digits = 3 if key.endswith("loss") else metric_info(key).digits
+            rows.append((key, format_value(value, digits)))
+    return to_markdown(rows)

@@ -1,0 +1,68 @@
+"""MTAN as published: soft attention per task in the encoder and in one shared decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from auxseg.models.attention import AttentionMask
+from auxseg.models.decoder import DecodedLevel, Decoder
+from auxseg.models.heads import Head
+from auxseg.models.layers import ConvBNReLU
+from auxseg.models.mtan import AttentiveEncoder
+
+
+class MTANFull(AttentiveEncoder):
+    """Liu, Johns and Davison 2019, figure 2. All dense tasks share one decoder trunk.
+
+    In decoder block j, with u_j the trunk's unpooled features (C_j channels), p_j its output
+    (C_{j-1} channels) and up() bilinear interpolation by two:
+
+        g = outer_j(up(f_{j+1,t}))                     (C_j → C_{j-1}, all tasks share it)
+        f_{j,t} = AttentionMask([u_j ; g]) ⊙ p_j
+
+    Deviations: the channels change in each decoder block's last convolution, as in our SegNet, and
+    not in its first; global tasks (class, box), which the publication has not, read the end of
+    their encoder attention.
+    """
+
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
+        super().__init__(heads, width)
+        if not self.dense:
+            return
+        channels = self.encoder.channels
+        deepest_first = list(
+            zip(reversed(channels), reversed((channels[0], *channels[:-1])), strict=True)
+        )
+        self.decoder = Decoder(width)
+        self.decoder_outer = nn.ModuleList(ConvBNReLU(a, b) for a, b in deepest_first)
+        self.decoder_attention = nn.ModuleDict(
+            {
+                name: nn.ModuleList(AttentionMask(a + b, b) for a, b in deepest_first)
+                for name in self.dense
+            }
+        )
+
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        levels, features = self.attend(image)
+        if not self.dense:
+            return features
+        trunk = levels[-1].pooled
+        for number, level in enumerate(reversed(levels)):
+            decoded = self.decoder.block(number, trunk, level.indices)
+            for name in self.dense:
+                features[name] = self._decode(number, name, decoded, features[name])
+            trunk = decoded.last
+        return features
+
+    def _decode(self, number: int, name: str, decoded: DecodedLevel, features: Tensor) -> Tensor:
+        """One block of one task's decoder attention."""
+        size = decoded.unpooled.shape[-2:]
+        raised = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+        outer = self.decoder_outer[number](raised)
+        masks = self.decoder_attention[name]
+        mask: Tensor = masks[number](torch.cat([decoded.unpooled, outer], dim=1))  # type: ignore[index]
+        return mask * decoded.last

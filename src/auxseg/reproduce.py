@@ -1,0 +1,210 @@
+"""Trains and tests many systems and sets them side by side: the paper's Table 1."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+
+from auxseg import build
+from auxseg.config import Config
+from auxseg.errors import AuxsegError
+from auxseg.evaluation.measure import evaluate
+from auxseg.evaluation.table1 import SystemResult, for_terminal, table1
+from auxseg.evaluation.tables import to_csv, to_markdown
+from auxseg.report.gallery import spread, write_gallery
+from auxseg.training.fit import train
+from auxseg.training.pretrain import generated_weights
+from auxseg.training.run import RunDirectory, replacing
+from auxseg.types import ClassNames
+
+#: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings.
+GENERATED = "generated"
+
+#: What ``reproduce`` uses on ``shapes`` unless told otherwise: minutes on two cores, no GPU
+#: (docs/experiments.md).
+DEMONSTRATION: dict[str, Any] = {
+    "model.width": 0.125,
+    "model.weights": GENERATED,
+    "training.epochs": 10,
+    "training.batch_size": 10,
+    "training.lr": 3e-3,
+}
+
+GALLERY_PHOTOS = 6
+
+
+@dataclass(frozen=True)
+class Run:
+    """One system with one seed."""
+
+    config: Config
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.config.preset} seed {self.config.training.seed}"
+
+
+def reproduce(
+    configs: Sequence[Config], out: Path, *, seeds: int = 1, jobs: int | None = None
+) -> list[str]:
+    """Trains every system with every seed, tests it, and writes table and pictures.
+
+    Goes on where an earlier call stopped. Writes ``runs/PRESET-seedN/``, ``table1.md``,
+    ``table1.csv`` and ``gallery.png``, and prints the table.
+
+    Args:
+        configs: one per system, in the table's order; seeds count up from the configuration's.
+        jobs: systems trained at once; by default one per core, at most four, and one beside a GPU.
+
+    Returns:
+        one line per run that failed; the others are in the table.
+    """
+    configs = [_with_weights(config) for config in configs]
+    runs = [
+        Run(_with_seed(config, seed), out / "runs" / f"{config.preset}-seed{seed}")
+        for seed in range(configs[0].training.seed, configs[0].training.seed + seeds)
+        for config in configs
+    ]
+    # Decoded once here, and not by every process at once.
+    data = build.open_data(configs[0])
+    failures = _run_all(runs, jobs or default_jobs())
+    done = [run for run in runs if run.name not in failures]
+    if done:
+        results = [_collect(config, done) for config in configs if _of(config, done)]
+        rows = table1(results)
+        _write(out, rows, caption(configs[0], data, seeds))
+        systems = {run.config.preset: run.directory for run in reversed(done)}
+        ordered = {
+            config.preset: systems[config.preset] for config in configs if config.preset in systems
+        }
+        photos = spread(data.split.test, GALLERY_PHOTOS)
+        write_gallery(out / "gallery.png", data.dataset, photos, ordered)
+        print(f"\n{to_markdown(for_terminal(rows))}\n\n{caption(configs[0], data, seeds)}")
+        print(f"\nwritten: {out / 'table1.md'}, {out / 'table1.csv'}, {out / 'gallery.png'}")
+    return [f"{name}: {message}" for name, message in failures.items()]
+
+
+def caption(config: Config, data: build.Data, seeds: int) -> str:
+    """What must be known to read the table."""
+    training, first = config.training, config.training.seed
+    side = data.arrays.images.shape[1]
+    chosen = f"seed {first}"
+    if seeds > 1:
+        chosen = f"seeds {first} to {first + seeds - 1}, mean ± standard deviation"
+    return (
+        f"Ours: {config.data.name}, {len(data.split.train)} training and {len(data.split.test)} "
+        f"test images at {side}×{side}, width {config.model.width:g}, {training.epochs} epochs, "
+        f"batch {training.batch_size}, best epoch by validation IoU, {chosen}. In brackets, or in "
+        "rows marked (paper): Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full "
+        "width, 30 epochs, one run. Another data set and another size: compare systems, not figures."
+    )
+
+
+def default_jobs() -> int:
+    """One per core and at most four (memory); systems beside each other on one GPU gain nothing."""
+    return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
+
+
+def _with_weights(config: Config) -> Config:
+    """Replaces ``--weights generated`` by the file."""
+    if not config.model.pretrained or config.model.weights != GENERATED:
+        return config
+    size = build.resolve(config, build.open_dataset(config.data)).data.image_size
+    assert size is not None
+    path = generated_weights(config.model.width, size)
+    return replace(config, model=replace(config.model, weights=str(path)))
+
+
+def _with_seed(config: Config, seed: int) -> Config:
+    return replace(config, training=replace(config.training, seed=seed))
+
+
+def _run_all(runs: Sequence[Run], jobs: int) -> dict[str, str]:
+    """Runs everything, a line per finished run; returns run name → message of those that failed."""
+    failures: dict[str, str] = {}
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Fresh processes: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(threads,),
+    ) as pool:
+        pending = {pool.submit(run_one, run): run for run in runs}
+        for number, (run, future) in enumerate(_finished(pending), start=1):
+            try:
+                line = future.result()
+            except AuxsegError as error:
+                failures[run.name] = str(error)
+                line = f"failed: {error}"
+            print(f"[{number}/{len(runs)}] {run.name}: {line}", flush=True)
+    return failures
+
+
+def _finished(pending: dict[Future[str], Run]) -> Iterator[tuple[Run, Future[str]]]:
+    for future in as_completed(pending):
+        yield pending[future], future
+
+
+def run_one(run: Run) -> str:
+    """Trains (or goes on with) one run and tests it; returns a line about it."""
+    result = train(run.config, run.directory, resume=True, quiet=True)
+    metrics = evaluate(run.directory, "test", accelerator=run.config.training.accelerator)
+    seconds = sum(float(row["seconds"]) for row in RunDirectory(run.directory).read_history())
+    iou = ", ".join(
+        f"{part} IoU {values['segmentation/iou']:.3f}"
+        for part, values in (("val", result.metrics), ("test", metrics))
+    )
+    return f"{iou}, {seconds:.0f} s"
+
+
+def _of(config: Config, runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.config.preset == config.preset]
+
+
+def _collect(config: Config, done: Sequence[Run]) -> SystemResult:
+    directories = [RunDirectory(run.directory) for run in _of(config, done)]
+    stored, classes = directories[0].read_config()
+    seconds = [float(row["seconds"]) for run in directories for row in run.read_history()]
+    return SystemResult(
+        preset=config.preset,
+        metrics=[run.read_metrics("test") for run in directories],
+        weights=weights_name(config),
+        parameters=count_parameters(stored, classes),
+        seconds=mean(seconds),
+    )
+
+
+def weights_name(config: Config) -> str:
+    """Where the encoder's starting weights come from, in a word."""
+    if not config.model.pretrained or config.model.weights == "none":
+        return "–"
+    if config.model.weights == "imagenet":
+        return "ImageNet"
+    name = Path(config.model.weights).name
+    if name.startswith("shapes-"):
+        return "drawings"
+    return "ImageNet" if "imagenet" in name.lower() else name
+
+
+def count_parameters(config: Config, classes: ClassNames) -> int:
+    model = build.make_model(config, build.make_tasks(config, classes))
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _write(out: Path, rows: list[list[str]], text: str) -> None:
+    for name, content in (
+        ("table1.md", f"{to_markdown(rows)}\n\n{text}\n"),
+        ("table1.csv", to_csv(rows)),
+    ):
+        with replacing(out / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")

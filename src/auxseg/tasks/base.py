@@ -1,0 +1,113 @@
+"""What a task is: target, head, loss, metrics and picture of one thing the network learns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
+
+#: A metric's value: a number, None without a single labelled sample, or a list per class.
+MetricValue = float | None | list[float | None]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How a metric is read.
+
+    Attributes:
+        title: its name in tables.
+        optimum: the value of a perfect prediction.
+        higher_is_better: the direction.
+        digits: decimals shown in tables.
+    """
+
+    title: str
+    optimum: float
+    higher_is_better: bool = True
+    digits: int = 3
+
+
+class TaskMetrics(nn.Module, ABC):
+    """A task's metrics, pooled over a data set; states add up over processes (torchmetrics)."""
+
+    def update(self, prediction: Tensor, target: Target) -> None:
+        """Adds the labelled samples of one batch."""
+        if bool(target.present.any()):
+            self.add(prediction[target.present].float(), target.value[target.present])
+
+    @abstractmethod
+    def add(self, prediction: Tensor, value: Tensor) -> None:
+        """Adds predictions and targets of samples that all have a label."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, MetricValue]:
+        """Every metric by name; None where no sample had a label."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forgets everything added."""
+
+
+class Task(ABC):
+    """One task. A subclass is one file and one line in :data:`auxseg.tasks.TASKS`.
+
+    Its ``__init__`` takes the data's class names; further keyword arguments with defaults are its
+    options, reachable as ``--tasks.options.TASK.NAME``.
+
+    Attributes:
+        NAME: its key in predictions, targets and metrics.
+        WEIGHT: the default weight of its loss.
+        METRICS: metric name → :class:`MetricInfo`; the first is the task's main one.
+    """
+
+    NAME: ClassVar[str]
+    WEIGHT: ClassVar[float]
+    METRICS: ClassVar[dict[str, MetricInfo]]
+
+    def __init__(self, classes: ClassNames) -> None:
+        self.classes = classes
+
+    @property
+    @abstractmethod
+    def head(self) -> HeadSpec:
+        """The output this task asks for."""
+
+    @abstractmethod
+    def target(self, images: LabelledImages) -> Target:
+        """Makes the target from an already augmented batch, so that nothing falls out of step."""
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """The loss of each sample, (N,), finite also where the value is arbitrary."""
+
+    @abstractmethod
+    def metrics(self) -> TaskMetrics:
+        """Fresh metrics."""
+
+    @abstractmethod
+    def decode(self, prediction: Tensor, size: tuple[int, int]) -> Any:
+        """What a user gets for one image.
+
+        Args:
+            prediction: the head's output for one image, without the batch dimension.
+            size: (height, width) of the photo, in pixels.
+        """
+
+    @abstractmethod
+    def label(self, sample: Sample) -> Any | None:
+        """The truth in the form of :meth:`decode`, at the sample's size; None where unlabelled."""
+
+    @abstractmethod
+    def picture(self, photo: np.ndarray, decoded: Any) -> np.ndarray:
+        """Draws what :meth:`decode` returned over a photo, uint8 (H, W, 3) → the same."""
+
+
+def masked_mean(losses: Tensor, present: Tensor) -> Tensor:
+    """Mean over the labelled samples of (N,); the others get no gradient, whatever their value."""
+    return torch.where(present, losses, 0.0).sum() / present.sum().clamp_min(1)

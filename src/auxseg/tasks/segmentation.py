@@ -1,0 +1,123 @@
+"""Segmentation, the primary task: a class for every pixel."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from auxseg.errors import DataError
+from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
+
+#: Colours of the mask's classes in pictures, RGB; the first is the background's, never drawn.
+PALETTE = np.array(
+    [(0, 0, 0), (255, 140, 0), (0, 158, 255), (0, 200, 110), (235, 60, 130), (150, 90, 240),
+     (240, 220, 30), (0, 210, 210), (190, 110, 60), (140, 200, 40)], dtype=np.uint8,
+)  # fmt: skip
+
+
+class Segmentation(Task):
+    """Cross-entropy over the pixels that have a label; metrics pooled over the data set."""
+
+    NAME = "segmentation"
+    WEIGHT = 0.7  # the paper's α
+    METRICS: ClassVar = {
+        "iou": MetricInfo("average IoU", 1.0),
+        "weighted_iou": MetricInfo("weighted IoU", 1.0),
+        "f1": MetricInfo("segmentation F1", 1.0),
+        "pixel_accuracy": MetricInfo("pixel accuracy", 1.0),
+    }
+
+    def __init__(self, classes: ClassNames) -> None:
+        super().__init__(classes)
+        if len(classes.mask) < 2:
+            raise DataError(
+                "segmentation needs masks of at least two classes; this data set has none"
+            )
+
+    @property
+    def head(self) -> HeadSpec:
+        return HeadSpec("dense", len(self.classes.mask))
+
+    def target(self, images: LabelledImages) -> Target:
+        """Value int64 (N, H, W). An image whose pixels are all ignored counts as unlabelled."""
+        seen = (images.mask != IGNORE_INDEX).flatten(1).any(dim=1)
+        return Target(images.mask, images.has_mask & seen)
+
+    def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """Mean cross-entropy over each image's labelled pixels: logits (N, K, H, W) → (N,)."""
+        pixels = F.cross_entropy(prediction, value, ignore_index=IGNORE_INDEX, reduction="none")
+        counts = (value != IGNORE_INDEX).flatten(1).sum(dim=1).clamp_min(1)
+        return pixels.flatten(1).sum(dim=1) / counts
+
+    def metrics(self) -> TaskMetrics:
+        return SegmentationMetrics(len(self.classes.mask))
+
+    def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
+        """Class indices at the photo's size, uint8 (H, W): logits are enlarged, then compared."""
+        logits = F.interpolate(
+            prediction[None].float(), size=size, mode="bilinear", align_corners=False
+        )
+        return logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
+
+    def label(self, sample: Sample) -> np.ndarray | None:
+        return sample.mask
+
+    def picture(self, photo: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """Tints every class but the first and draws its outline."""
+        canvas = photo.copy()
+        thickness = max(1, round(max(photo.shape[:2]) / 250))
+        for number in range(1, len(self.classes.mask)):
+            region = decoded == number
+            colour = PALETTE[1 + (number - 1) % (len(PALETTE) - 1)]
+            canvas[region] = (0.6 * canvas[region] + 0.4 * colour).astype(np.uint8)
+            outlines, _ = cv2.findContours(
+                region.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+            )
+            cv2.drawContours(canvas, outlines, -1, colour.tolist(), thickness)
+        return canvas
+
+
+class SegmentationMetrics(TaskMetrics):
+    """IoU, frequency-weighted IoU, F1 and pixel accuracy from one pooled confusion matrix.
+
+    With n_ij the pixels of class i predicted as j, over all labelled pixels of the data set:
+    IoU_i = n_ii / (Σ_j n_ij + Σ_j n_ji − n_ii); ``iou`` is its mean, ``weighted_iou`` its mean
+    weighted by the pixels of class i; F1_i = 2 n_ii / (Σ_j n_ij + Σ_j n_ji), ``f1`` its mean;
+    ``pixel_accuracy`` = Σ_i n_ii / Σ_ij n_ij. A class that neither targets nor predictions hold
+    has no IoU (None) and drops out of the means.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.confusion = MulticlassConfusionMatrix(
+            num_classes, ignore_index=IGNORE_INDEX, validate_args=False
+        )
+
+    def add(self, prediction: Tensor, value: Tensor) -> None:
+        self.confusion.update(prediction.argmax(dim=1), value)
+
+    def compute(self) -> dict[str, MetricValue]:
+        matrix = self.confusion.compute().double()
+        names = (*Segmentation.METRICS, "iou_per_class")
+        if matrix.sum() == 0:
+            return dict.fromkeys(names)
+        hits, actual, predicted = matrix.diag(), matrix.sum(dim=1), matrix.sum(dim=0)
+        iou = hits / (actual + predicted - hits)  # 0/0 is NaN: the class occurs nowhere
+        f1 = 2 * hits / (actual + predicted)
+        return {
+            "iou": float(iou.nanmean()),
+            "weighted_iou": float((iou.nan_to_num() * actual).sum() / actual.sum()),
+            "f1": float(f1.nanmean()),
+            "pixel_accuracy": float(hits.sum() / matrix.sum()),
+            "iou_per_class": [None if value != value else value for value in iou.tolist()],
+        }
+
+    def reset(self) -> None:
+        self.confusion.reset()

@@ -1,0 +1,119 @@
+"""What happens at the end of an epoch: history, checkpoints, a line of text or a progress bar."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
+
+from auxseg.training.module import MultiTaskModule
+from auxseg.training.run import RunDirectory, replacing
+
+
+class Keeper(Checkpoint):
+    """Writes a row of history, the best weights and the last checkpoint, in this order.
+
+    Killed in between, a run resumes from its last checkpoint: rows past it are dropped, and the
+    best weights carry their own epoch and metrics, so they are right whatever was lost.
+
+    Args:
+        primary: the metric that decides which epoch is best, such as ``segmentation/iou``.
+        higher_is_better: its direction.
+    """
+
+    def __init__(self, run: RunDirectory, primary: str, higher_is_better: bool) -> None:
+        super().__init__()
+        self.run, self.primary = run, primary
+        self.sign = 1.0 if higher_is_better else -1.0
+        self.started = time.perf_counter()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        completed = trainer.current_epoch
+        rows = [row for row in self.run.read_history() if int(row["epoch"]) <= completed]
+        if rows or self.run.history_file.is_file():
+            self.run.write_history(rows)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MultiTaskModule)
+        if trainer.is_global_zero:
+            self._write_row(trainer, pl_module)
+            self._keep_best(trainer, pl_module)
+            with replacing(self.run.last) as temporary:
+                trainer.save_checkpoint(temporary)
+        else:  # every process takes part in making a checkpoint; only the first one writes it
+            trainer.save_checkpoint(self.run.last)
+
+    def _write_row(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
+        row: dict[str, Any] = {
+            "epoch": trainer.current_epoch + 1,
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        for stage, values in (("train", module.train_losses), ("val", module.validation)):
+            for name, value in values.items():
+                if not isinstance(value, list):
+                    row[f"{stage}/{name}"] = "" if value is None else f"{value:.6g}"
+        self.run.write_history([*self.run.read_history(), row])
+
+    def _keep_best(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
+        value = module.validation[self.primary]
+        if not isinstance(value, float) or math.isnan(value):
+            return
+        if self.run.best.is_file():
+            best = self.run.best_metrics()[1][self.primary]
+            if self.sign * value <= self.sign * best:
+                return
+        self.run.write_best(module.model.state_dict(), trainer.current_epoch + 1, module.validation)
+
+
+class EpochLines(Checkpoint):
+    """One line of plain text per epoch, where output is no terminal.
+
+    A kind of checkpoint, as Lightning calls those after the module's own end of the epoch.
+    """
+
+    def __init__(self, primary: str) -> None:
+        self.primary = primary
+        self.started = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MultiTaskModule)
+        if not trainer.is_global_zero:
+            return
+        seconds = time.perf_counter() - self.started
+        loss, value = pl_module.train_losses["loss"], pl_module.validation[self.primary]
+        shown = [
+            f"{name} {number:.4f}"
+            for name, number in (("train/loss", loss), (f"val/{self.primary}", value))
+            if isinstance(number, float)
+        ]
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print("  ".join([epoch, *shown, f"{seconds:.1f} s"]), flush=True)
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's progress bar with the running losses and the last validation IoU."""
+
+    def __init__(self, primary: str) -> None:
+        super().__init__(refresh_rate=5, leave=True)
+        self.primary = primary
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        assert isinstance(pl_module, MultiTaskModule)
+        shown: dict[str, Any] = {
+            name: f"{float(loss):.3f}" for name, loss in pl_module.step_losses.items()
+        }
+        value = pl_module.validation.get(self.primary)
+        if isinstance(value, float):
+            shown[f"val {self.primary}"] = f"{value:.3f}"
+        return shown

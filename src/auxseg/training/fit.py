@@ -1,0 +1,170 @@
+"""Trains one system into a run directory, from the start or from its last checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from auxseg import build
+from auxseg.config import Config
+from auxseg.errors import DataError, UsageError
+from auxseg.models import MultiTaskModel
+from auxseg.tasks import Task
+from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
+from auxseg.training.module import MultiTaskModule
+from auxseg.training.run import RunDirectory
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training leaves.
+
+    Attributes:
+        run_dir: the run directory.
+        metrics: validation metrics of the best epoch, as in ``metrics-val.json``.
+    """
+
+    run_dir: Path
+    metrics: dict[str, Any]
+
+
+def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool = False) -> Result:
+    """Trains a system.
+
+    Args:
+        out: the run directory; must be new or empty unless ``resume``.
+        resume: go on from the last checkpoint; afresh without one; a finished run is left as it is.
+        quiet: print nothing.
+
+    Raises:
+        UsageError, DataError, TrainingError: one line each, before anything is overwritten.
+    """
+    run = RunDirectory(out)
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # Lightning's further processes start later
+    if first:
+        run.check_startable(resume)
+    weights = build.starting_weights(config)  # first, because it fails faster than the data
+    data = build.open_data(config)
+    config = build.resolve(config, data.dataset)
+    if resume:
+        run.check_same(config)
+        if run.finished:
+            if not quiet:
+                print(f"{run.path}: already finished")
+            return Result(run.path, run.read_metrics("val"))
+    tasks = build.make_tasks(config, data.classes)
+    _check_labels(config, data, tasks)
+    model = build.make_model(config, tasks)
+    if weights is not None and not run.last.is_file():
+        build.load_starting_weights(model, weights, config, data)
+    main = next(iter(tasks.values()))
+    metric, info = next(iter(main.METRICS.items()))
+    primary = f"{main.NAME}/{metric}"
+    bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
+    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better)]
+    if not quiet:
+        callbacks.append(EpochBar(primary) if bar else EpochLines(primary))
+    _silence_lightning()
+    trainer = _trainer(config, run, callbacks, bar)
+    module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
+    if first:  # nothing is written before everything could be built
+        for message in () if quiet else data.messages:
+            print(message, file=sys.stderr)
+        run.write_config(config, data.classes, version("auxseg"))
+    # Our own checkpoint holds more than tensors: counters of the loops, the scheduler's state.
+    checkpoint = run.last if run.last.is_file() else None
+    trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
+    metrics = run.best_metrics()[1]
+    if trainer.is_global_zero:
+        run.write_metrics("val", metrics)
+    return Result(run.path, metrics)
+
+
+def _module_and_loaders(
+    config: Config,
+    data: build.Data,
+    tasks: dict[str, Task],
+    model: MultiTaskModel,
+    trainer: pl.Trainer,
+) -> tuple[MultiTaskModule, tuple[DataLoader[Any], DataLoader[Any]]]:
+    place = {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    loaders = (
+        build.make_train_loader(config, data, tasks, **place),
+        build.make_eval_loader(config, data, tasks, "val", **place),
+    )
+    steps = len(loaders[0]) * config.training.epochs
+    balancer = build.make_balancer(config, tasks)
+    return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
+
+
+class Events(TensorBoardLogger):
+    """TensorBoard events without Lightning's ``hparams.yaml``: ``config.yaml`` says it all."""
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+
+def _trainer(config: Config, run: RunDirectory, callbacks: list[Callback], bar: bool) -> pl.Trainer:
+    training = config.training
+    devices: str | int = int(training.devices) if training.devices.isdigit() else training.devices
+    try:
+        return pl.Trainer(
+            accelerator=training.accelerator,
+            devices=devices,
+            # A task without a label in a batch leaves its head without a gradient.
+            strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
+            precision=training.precision,  # type: ignore[arg-type]
+            max_epochs=training.epochs,
+            logger=Events(run.path, name="", version="", default_hp_metric=False),
+            callbacks=callbacks,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            enable_checkpointing=True,
+            use_distributed_sampler=False,  # our own sampler shares the images out
+            num_sanity_val_steps=0,
+            # True would raise: unpooling has no deterministic implementation.
+            deterministic="warn",
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise UsageError(
+            f"accelerator {training.accelerator}, devices {training.devices}, precision "
+            f"{training.precision}: {' '.join(str(error).split())}"
+        ) from None
+
+
+def _check_labels(config: Config, data: build.Data, tasks: dict[str, Task]) -> None:
+    """Every task needs a labelled training image, the primary one a validation image as well."""
+    primary = next(iter(tasks))
+    for part, names in (("train", tuple(tasks)), ("val", (primary,))):
+        loader = build.make_eval_loader(config, data, tasks, part)
+        missing = set(names)
+        for batch in loader:
+            missing -= {name for name in missing if bool(batch.targets[name].present.any())}
+            if not missing:
+                break
+        if missing:
+            raise DataError(
+                f"{', '.join(sorted(missing))}: no image of the {part} split has a label for it; "
+                "add labels or leave the task out"
+            )
+
+
+def _silence_lightning() -> None:
+    """Lightning's notes on hardware and loaders are no use to a person who chose neither."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")

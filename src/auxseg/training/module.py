@@ -1,0 +1,219 @@
+"""The training step as a Lightning module: batch → predictions → losses → balancer → update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import SumMetric
+
+from auxseg.balancing import Balancer
+from auxseg.config import TrainingConfig
+from auxseg.errors import TrainingError
+from auxseg.models import MultiTaskModel
+from auxseg.models.initialise import keyed_generator
+from auxseg.tasks import MetricValue, Task
+from auxseg.types import Batch, Target
+
+#: On a GPU, looking at a loss makes the processor wait: so only every so many steps.
+CHECK_EVERY = 50
+
+
+class LossMean(nn.Module):
+    """The mean of per-sample losses over an epoch and all processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # NaN is kept, not skipped: the check for it must see it.
+        self.total = SumMetric(nan_strategy="disable")
+        self.count = SumMetric(nan_strategy="disable")
+
+    def add(self, losses: Tensor) -> None:
+        """Adds losses of any shape; none is fine."""
+        self.total.update(losses.sum())
+        self.count.update(torch.tensor(float(losses.numel())))
+
+    def take(self) -> float | None:
+        """The mean since the last call; None without a single sample."""
+        total, count = float(self.total.compute()), float(self.count.compute())
+        self.total.reset()
+        self.count.reset()
+        return total / count if count else None
+
+
+class MultiTaskModule(pl.LightningModule):
+    """Trains one model on several tasks. Optimisation is manual: one path for all balancers.
+
+    Attributes:
+        validation: metrics of the last validation, ``TASK/METRIC`` → value, losses among them.
+        train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``.
+        step_losses: losses of the last step, for the progress bar.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        tasks: Mapping[str, Task],
+        balancer: Balancer,
+        config: TrainingConfig,
+        total_steps: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.tasks, self.balancer = model, dict(tasks), balancer
+        self.config, self.total_steps = config, total_steps
+        self.metrics = nn.ModuleDict({name: task.metrics() for name, task in tasks.items()})
+        self.train_means, self.val_means = self._loss_means(), self._loss_means()
+        self.step_losses: dict[str, Tensor] = {}
+        self.validation: dict[str, MetricValue] = {}
+        self.train_losses: dict[str, MetricValue] = {}
+
+    def _loss_means(self) -> nn.ModuleDict:
+        return nn.ModuleDict({name: LossMean() for name in ("loss", *self.tasks)})
+
+    # -- training -------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout's numbers depend on seed and epoch alone, so that resuming repeats them.
+        name = f"dropout/{self.current_epoch}/{self.global_rank}"
+        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        predictions = self.model(batch.image)
+        losses = self._losses(predictions, batch.targets, self.train_means)
+        if not losses:
+            return  # not one label in this batch
+        loss = self.balancer(losses)
+        self._check_finite(loss, losses, batch_idx)
+        _add(self.train_means, "loss", loss.detach())
+        self.step_losses = {name: value.detach() for name, value in losses.items()}
+        self._update(loss)
+
+    def _losses(
+        self,
+        predictions: Mapping[str, Tensor],
+        targets: Mapping[str, Target],
+        means: nn.ModuleDict,
+    ) -> dict[str, Tensor]:
+        """The mean loss of every task over its labelled samples; a task without any takes no part.
+
+        Over several processes the mean is that of all their labelled samples together: a mean of
+        means would weigh a sample more where it has fewer labelled neighbours.
+        """
+        losses = {}
+        for name, target in targets.items():
+            each = self.tasks[name].loss(predictions[name].float(), target.value)
+            count = target.present.sum()
+            _add(means, name, each.detach()[target.present])
+            if self.trainer.world_size > 1:
+                counts = self.all_gather(count)
+                assert isinstance(counts, Tensor)
+                count = counts.float().mean()
+            if count > 0:
+                losses[name] = torch.where(target.present, each, 0.0).sum() / count
+        return losses
+
+    def _update(self, loss: Tensor) -> None:
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.config.clip_norm is not None:
+            self.clip_gradients(optimizer.optimizer, self.config.clip_norm, "norm")
+        optimizer.step()
+        scheduler = self.lr_schedulers()
+        assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+        scheduler.step()
+
+    def on_train_epoch_end(self) -> None:
+        self.train_losses = _take(self.train_means)
+        for name, value in self.train_losses.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self._diverged(name)
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        self._log({f"train/{name}": value for name, value in self.train_losses.items()})
+        self._log({"train/lr": optimizer.param_groups[0]["lr"]})
+
+    def _check_finite(self, loss: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
+        if loss.device.type != "cpu" and step % CHECK_EVERY:
+            return
+        if not bool(torch.isfinite(loss)):
+            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+            raise self._diverged(", ".join(bad) or "the balanced loss")
+
+    def _diverged(self, name: str) -> TrainingError:
+        return TrainingError(
+            f"the loss of {name} is not a finite number in epoch {self.current_epoch + 1}; "
+            f"lower --training.lr (now {self.config.lr:g}) or set --training.clip_norm 1; "
+            "the weights of the epochs before are kept"
+        )
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW, decaying matrices only; linear warm-up, then a half cosine down to zero."""
+        parameters = [*self.model.parameters(), *self.balancer.parameters()]
+        groups = [
+            {
+                "params": [p for p in parameters if p.ndim > 1],
+                "weight_decay": self.config.weight_decay,
+            },
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.config.lr)
+        warmup = max(1, round(self.config.warmup * self.total_steps))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            progress = (step - warmup) / max(1, self.total_steps - warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, factor)]
+
+    # -- validation -----------------------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        predictions = self.model(batch.image)
+        losses = self._losses(predictions, batch.targets, self.val_means)
+        if losses:
+            _add(self.val_means, "loss", self.balancer(losses).detach())
+        for name, target in batch.targets.items():
+            self.metrics[name].update(predictions[name], target)  # type: ignore[operator]
+
+    def on_validation_epoch_end(self) -> None:
+        self.validation = _take(self.val_means)
+        for name, metrics in self.metrics.items():
+            for metric, value in metrics.compute().items():  # type: ignore[operator]
+                self.validation[f"{name}/{metric}"] = value
+            metrics.reset()  # type: ignore[operator]
+        self._log({f"val/{name}": value for name, value in self.validation.items()})
+
+    # -- helpers --------------------------------------------------------------------------------
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        """To TensorBoard and the progress bar; lists and missing values have no place there."""
+        numbers = {
+            name: float(value) for name, value in values.items() if isinstance(value, (int, float))
+        }
+        if self.logger is not None:
+            self.logger.log_metrics(numbers, step=self.current_epoch + 1)
+
+
+def _add(means: nn.ModuleDict, name: str, losses: Tensor) -> None:
+    mean = means[name]
+    assert isinstance(mean, LossMean)
+    mean.add(losses)
+
+
+def _take(means: nn.ModuleDict) -> dict[str, MetricValue]:
+    """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
+    values: dict[str, MetricValue] = {}
+    for name, mean in means.items():
+        assert isinstance(mean, LossMean)
+        values[name if name == "loss" else f"{name}/loss"] = mean.take()
+    return values

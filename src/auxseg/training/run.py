@@ -1,0 +1,187 @@
+"""The run directory: where everything about one training run lies, and how it is read again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from auxseg import options
+from auxseg.build import CHOICES
+from auxseg.config import Config, plain
+from auxseg.errors import DataError, UsageError
+from auxseg.types import ClassNames
+
+#: Options that change where and how fast a run computes, not what: they may differ on resume.
+MAY_DIFFER = {
+    "training.accelerator", "training.devices", "data.num_workers", "data.root", "data.cache_dir",
+}  # fmt: skip
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary name beside ``path``, renamed in the end: never a half-written file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RunDirectory:
+    """Names, reads and writes the files of one run.
+
+    ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
+    completed epoch), ``metrics-SPLIT.json``, ``checkpoints/best.safetensors`` (weights only),
+    ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.history_file = self.path / "history.csv"
+        self.best = self.path / "checkpoints" / "best.safetensors"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+
+    def metrics_file(self, split: str) -> Path:
+        return self.path / f"metrics-{split}.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end: it writes the validation metrics last."""
+        return self.metrics_file("val").is_file()
+
+    # -- starting -------------------------------------------------------------------------------
+
+    def check_startable(self, resume: bool) -> None:
+        """Raises :class:`UsageError` where a fresh run would overwrite something."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path}: is a file; --out takes a folder")
+        if not resume and self.path.is_dir() and any(self.path.iterdir()):
+            raise UsageError(
+                f"{self.path}: is not empty; go on with --resume or choose another --out"
+            )
+
+    def check_same(self, config: Config) -> None:
+        """Raises :class:`UsageError` if the run was started with other options."""
+        if not self.config_file.is_file():
+            return
+        before, now = _flat(plain(self.read_config()[0])), _flat(plain(config))
+        for key in before.keys() | now.keys():
+            if key not in MAY_DIFFER and before.get(key) != now.get(key):
+                raise UsageError(
+                    f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}; "
+                    "resume with the same options or choose another --out"
+                )
+
+    def write_config(self, config: Config, classes: ClassNames, version: str) -> None:
+        content = {
+            "version": version,
+            **plain(config),
+            "classes": {"mask": list(classes.mask), "label": list(classes.label)},
+        }
+        with replacing(self.config_file) as temporary:
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def read_config(self) -> tuple[Config, ClassNames]:
+        """The configuration the run was started with, and its data's class names."""
+        if not self.config_file.is_file():
+            raise DataError(
+                f"{self.path}: is no run (it has no config.yaml); `auxseg train` makes one"
+            )
+        content = options.read_yaml(self.config_file)
+        try:
+            classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
+            preset = content["preset"]
+            groups = {
+                name: content[name]
+                for name in content
+                if name not in ("version", "preset", "classes")
+            }
+        except (KeyError, TypeError):
+            raise DataError(f"{self.config_file}: is no run's configuration") from None
+        return options.from_plain(preset, groups, CHOICES), classes
+
+    # -- metrics and history --------------------------------------------------------------------
+
+    def write_metrics(self, split: str, metrics: Mapping[str, Any]) -> None:
+        with replacing(self.metrics_file(split)) as temporary:
+            temporary.write_text(json.dumps(dict(metrics), indent=2) + "\n", encoding="utf-8")
+
+    def read_metrics(self, split: str) -> dict[str, Any]:
+        path = self.metrics_file(split)
+        if not path.is_file():
+            raise DataError(
+                f"{path}: does not exist yet (`auxseg evaluate {self.path} --split {split}`)"
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def read_history(self) -> list[dict[str, str]]:
+        if not self.history_file.is_file():
+            return []
+        with self.history_file.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with replacing(self.history_file) as temporary:
+            temporary.write_text(stream.getvalue(), encoding="utf-8")
+
+    # -- weights --------------------------------------------------------------------------------
+
+    def write_best(
+        self, state: Mapping[str, Tensor], epoch: int, metrics: Mapping[str, Any]
+    ) -> None:
+        """Keeps the best weights, with the epoch and the validation metrics they reached."""
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        metadata = {"epoch": str(epoch), "metrics": json.dumps(dict(metrics))}
+        with replacing(self.best) as temporary:
+            save_file(tensors, temporary, metadata)
+
+    def read_best(self) -> dict[str, Tensor]:
+        """The best weights; raises :class:`DataError` where there are none yet."""
+        self._check_best()
+        return load_file(self.best)
+
+    def best_metrics(self) -> tuple[int, dict[str, Any]]:
+        """(epoch, validation metrics) of the best weights."""
+        self._check_best()
+        with safe_open(self.best, framework="pt") as stream:
+            metadata = stream.metadata()
+        return int(metadata["epoch"]), json.loads(metadata["metrics"])
+
+    def _check_best(self) -> None:
+        if not self.best.is_file():
+            raise DataError(
+                f"{self.path}: has no weights yet (no epoch of its training is complete)"
+            )
+        try:
+            safe_open(self.best, framework="pt")
+        except SafetensorError:
+            raise DataError(f"{self.best}: is damaged; train again with another --out") from None
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,152 @@
+"""What travels between data, tasks and models.
+
+Shape legend, used all over the package:
+
+    N  images in a batch          C  channels
+    H  height, W  width (pixels)  K  classes of the segmentation mask
+    T  tasks
+
+Boxes are xyxy (xmin, ymin, xmax, ymax) in [0, 1], relative to the image's width and height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: The one value that marks a mask's pixel as "not labelled" inside auxseg. A data set that uses
+#: another value on disk translates it when it reads the file.
+IGNORE_INDEX = 255
+
+#: An image's class index where the image has no class.
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The names a data set gives its classes, in index order: all that tasks learn of the data.
+
+    Attributes:
+        mask: classes of the segmentation mask; empty if no image has a mask.
+        label: classes of whole images; empty if no image has one.
+    """
+
+    mask: tuple[str, ...]
+    label: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The output a task asks for, as a plain value: ``build`` makes the module.
+
+    Attributes:
+        kind: ``"dense"`` for (N, channels, H, W), ``"global"`` for (N, channels).
+        channels: number of output channels.
+    """
+
+    kind: Literal["dense", "global"]
+    channels: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with whichever labels it has, before batching and augmentation.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        mask: uint8 (H, W), class indices and :data:`IGNORE_INDEX`; None without a mask.
+        label: the image's class index; None without a class.
+        box: float32 (4,), xyxy in [0, 1]; None without a box.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray | None = None
+    label: int | None = None
+    box: np.ndarray | None = None
+
+
+class _Transferable:
+    """Moves every tensor of a dataclass, also those inside mappings and nested dataclasses."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        return self._map(lambda value: value.to(*args, **kwargs))
+
+    def pin_memory(self) -> Any:
+        return self._map(lambda value: value.pin_memory())
+
+    def _map(self, move: Any) -> Any:
+        def visit(value: Any) -> Any:
+            if isinstance(value, (Tensor, _Transferable)):
+                return move(value)
+            if isinstance(value, Mapping):
+                return {key: visit(item) for key, item in value.items()}
+            return value
+
+        changes = {field.name: visit(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **changes)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class LabelledImages(_Transferable):
+    """A stacked (and, in training, augmented) batch from which tasks make views and targets.
+
+    Attributes:
+        image: float32 (N, 3, H, W), RGB in [0, 1].
+        mask: int64 (N, H, W); :data:`IGNORE_INDEX` everywhere for an image without a mask.
+        label: int64 (N,); :data:`NO_LABEL` for an image without a class.
+        box: float32 (N, 4), xyxy in [0, 1]; NaN for an image without a box.
+        has_mask: bool (N,).
+        index: int64 (N,), the image's number in its data set: the key of its random numbers.
+        epoch: the epoch the batch belongs to: the other half of that key.
+    """
+
+    image: Tensor
+    mask: Tensor
+    label: Tensor
+    box: Tensor
+    has_mask: Tensor
+    index: Tensor
+    epoch: int = 0
+
+    @property
+    def has_label(self) -> Tensor:
+        """bool (N,): which images have a class."""
+        return self.label != NO_LABEL
+
+    @property
+    def has_box(self) -> Tensor:
+        """bool (N,): which images have a box."""
+        return ~torch.isnan(self.box).any(dim=1)
+
+
+@dataclass(frozen=True)
+class Target(_Transferable):
+    """What one task should predict, and for which images that is known.
+
+    Attributes:
+        value: (N, …), the task's own dtype and shape; arbitrary where ``present`` is False.
+        present: bool (N,). Loss and metrics run over these images only.
+    """
+
+    value: Tensor
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class Batch(_Transferable):
+    """What the loader hands to training: network input and the target of every task.
+
+    Attributes:
+        image: float32 (N, C, H, W) in [0, 1], the network's input.
+        targets: task name → :class:`Target`.
+        index: int64 (N,), the images' numbers in their data set.
+    """
+
+    image: Tensor
+    targets: dict[str, Target]
+    index: Tensor

@@ -1,0 +1,101 @@
+"""Splits and subsets: disjoint, proportional, nested, and the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auxseg.data.splits import FRACTIONS, cut, stratified, subset
+
+CLASSES = st.lists(st.sampled_from([None, 0, 1, 2, 7]), max_size=120)
+SEEDS = st.integers(0, 2**32)
+
+
+@given(st.integers(0, 10_000))
+def test_cut_keeps_order_and_loses_nothing(count: int) -> None:
+    parts = cut(range(count))
+    assert list(chain(*parts)) == list(range(count))
+    for part, fraction in zip(parts, FRACTIONS, strict=True):
+        assert abs(len(part) - fraction * count) < 1.001
+
+
+def test_cut_of_the_images_with_a_box_gives_the_paper_s_test_set() -> None:
+    assert [len(part) for part in cut(range(3686))] == [2211, 737, 738]
+
+
+def test_cut_does_not_fall_below_a_boundary_that_is_an_integer() -> None:
+    assert [len(part) for part in cut(range(100), (0.29, 0.71))] == [29, 71]
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.4), (1.2, -0.2)])
+def test_fractions_must_be_shares(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        cut(range(9), fractions)
+
+
+@given(CLASSES, SEEDS)
+def test_stratified_parts_are_a_partition_in_proportion(
+    classes: list[int | None], seed: int
+) -> None:
+    parts = stratified(classes, seed)
+    assert sorted(chain(*parts)) == list(range(len(classes)))
+    assert all(list(part) == sorted(part) for part in parts)
+    for part, fraction in zip(parts, FRACTIONS, strict=True):
+        assert abs(len(part) - fraction * len(classes)) <= 1
+        in_part = Counter(classes[index] for index in part)
+        for label, count in Counter(classes).items():
+            assert abs(in_part[label] - fraction * count) < 2
+
+
+def test_stratified_depends_on_the_seed_alone() -> None:
+    classes = [0, 1, None] * 20
+    assert stratified(classes, 1) == stratified(classes, 1)
+    assert stratified(classes, 1) != stratified(classes, 2)
+
+
+def test_a_multiple_of_five_is_cut_exactly() -> None:
+    parts = stratified([0] * 100 + [1] * 50, 0)
+    assert [Counter(int(i >= 100) for i in part) for part in parts] == [
+        {0: 60, 1: 30},
+        {0: 20, 1: 10},
+        {0: 20, 1: 10},
+    ]
+
+
+@given(CLASSES, SEEDS, st.integers(0, 130), st.integers(0, 130))
+def test_subsets_are_nested(classes: list[int | None], seed: int, a: int, b: int) -> None:
+    small, large = (subset(classes, n, seed) for n in sorted((a, b)))
+    assert set(small) <= set(large)
+    assert len(large) == len(set(large)) == min(max(a, b), len(classes))
+    assert list(large) == sorted(large)
+
+
+@given(CLASSES, SEEDS, st.integers(0, 130))
+def test_subset_is_proportional(classes: list[int | None], seed: int, n: int) -> None:
+    drawn = Counter(classes[index] for index in subset(classes, n, seed))
+    sizes = Counter(classes)
+    # Sainte-Laguë: no class has a seat that another one, for its size, needs more.
+    for winner in sizes:
+        for loser in sizes:
+            if drawn[winner] and drawn[loser] < sizes[loser]:
+                assert (drawn[winner] - 0.5) / sizes[winner] <= (drawn[loser] + 0.5) / sizes[loser]
+
+
+def test_subset_of_two_classes_is_within_one_of_its_share() -> None:
+    classes = [0] * 70 + [1] * 30
+    for n in range(101):
+        drawn = Counter(classes[index] for index in subset(classes, n, seed=0))
+        assert abs(drawn[0] - 0.7 * n) < 1
+
+
+def test_subset_depends_on_the_seed() -> None:
+    assert subset([0] * 50, 10, 0) != subset([0] * 50, 10, 1)
+
+
+def test_a_negative_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1"):
+        subset([0], -1, 0)
