@@ -17,7 +17,7 @@ from auxseg.data.folder_files import IMAGE_ENDINGS, is_image
 from auxseg.errors import UnreadableImageError, UsageError
 from auxseg.evaluation.measure import load_model, pick_device
 from auxseg.models import MultiTaskModel
-from auxseg.tasks import Task
+from auxseg.tasks import Task, draw_all
 from auxseg.tasks.classification import ImageClass
 from auxseg.training.run import RunDirectory, replacing
 from auxseg.types import Sample
@@ -118,10 +118,7 @@ class Predictor:
     def _decode(self, name: str, photo: np.ndarray, outputs: dict[str, torch.Tensor]) -> Prediction:
         size = (photo.shape[0], photo.shape[1])
         decoded = {task: self.tasks[task].decode(output, size) for task, output in outputs.items()}
-        overlay = photo
-        for task, found in decoded.items():
-            overlay = self.tasks[task].picture(overlay, found)
-        return Prediction(name, photo, decoded, overlay)
+        return Prediction(name, photo, decoded, draw_all(photo, self.tasks, decoded))
 
 
 def load(run_dir: str | Path, accelerator: str = "auto") -> Predictor:

@@ -105,7 +105,7 @@ def caption(config: Config, data: build.Data, seeds: int) -> str:
         f"test images at {side}×{side}, width {config.model.width:g}, {training.epochs} epochs, "
         f"batch {training.batch_size}, best epoch by validation IoU, {chosen}. In brackets, or in "
         "rows marked (paper): Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full "
-        "width, 30 epochs, one run. Another data set and another size: compare systems, not figures."
+        "width, 30 epochs, one run. Another data set and size: compare systems, not figures."
     )
 
 

@@ -48,7 +48,7 @@ class Shapes(Dataset):
         split: str | None = None,
         split_seed: int = 0,
         *,
-        train: int = 600,
+        train: int = 1200,
         val: int = 200,
         test: int = 200,
         seed: int = 0,

@@ -10,6 +10,7 @@ import numpy as np
 
 from auxseg.data import Dataset
 from auxseg.predict import Prediction, Predictor
+from auxseg.tasks import draw_all
 from auxseg.types import Sample
 
 matplotlib.use("Agg")
@@ -27,12 +28,8 @@ def spread(indices: Sequence[int], count: int) -> list[int]:
 
 def truth_picture(predictor: Predictor, sample: Sample) -> np.ndarray:
     """Every label of a sample, drawn as predictions are."""
-    picture = sample.image
-    for task in predictor.tasks.values():
-        label = task.label(sample)
-        if label is not None:
-            picture = task.picture(picture, label)
-    return picture
+    tasks = predictor.tasks
+    return draw_all(sample.image, tasks, {name: task.label(sample) for name, task in tasks.items()})
 
 
 def write_gallery(

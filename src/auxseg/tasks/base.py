@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -63,11 +64,13 @@ class Task(ABC):
     Attributes:
         NAME: its key in predictions, targets and metrics.
         WEIGHT: the default weight of its loss.
+        LAYER: where its picture lies among the others': areas 0, lines 1, text 2.
         METRICS: metric name → :class:`MetricInfo`; the first is the task's main one.
     """
 
     NAME: ClassVar[str]
     WEIGHT: ClassVar[float]
+    LAYER: ClassVar[int] = 0
     METRICS: ClassVar[dict[str, MetricInfo]]
 
     def __init__(self, classes: ClassNames) -> None:
@@ -108,6 +111,19 @@ class Task(ABC):
         """Draws what :meth:`decode` returned over a photo, uint8 (H, W, 3) → the same."""
 
 
-def masked_mean(losses: Tensor, present: Tensor) -> Tensor:
-    """Mean over the labelled samples of (N,); the others get no gradient, whatever their value."""
-    return torch.where(present, losses, 0.0).sum() / present.sum().clamp_min(1)
+def draw_all(photo: np.ndarray, tasks: Mapping[str, Task], found: Mapping[str, Any]) -> np.ndarray:
+    """Draws what was found, task by task, areas below lines below text; uint8 (H, W, 3)."""
+    for name in sorted(found, key=lambda name: tasks[name].LAYER):
+        if found[name] is not None:
+            photo = tasks[name].picture(photo, found[name])
+    return photo
+
+
+def masked_mean(losses: Tensor, present: Tensor, count: Tensor | None = None) -> Tensor:
+    """Mean over the labelled samples of (N,); the others get no gradient, whatever their value.
+
+    Args:
+        count: what to divide by, where it is not the number of labelled samples in this batch.
+    """
+    divisor = present.sum().clamp_min(1) if count is None else count
+    return torch.where(present, losses, 0.0).sum() / divisor

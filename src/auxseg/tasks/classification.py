@@ -18,10 +18,10 @@ from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 @dataclass(frozen=True)
 class ImageClass:
-    """The predicted class of one image and its probability in [0, 1]."""
+    """The class of one image, and its probability in [0, 1] where it is predicted."""
 
     name: str
-    probability: float
+    probability: float | None = None
 
 
 class Classification(Task):
@@ -29,6 +29,7 @@ class Classification(Task):
 
     NAME = "classification"
     WEIGHT = 0.1  # the paper's α
+    LAYER = 2
     METRICS: ClassVar = {"accuracy": MetricInfo("classification accuracy", 1.0)}
 
     def __init__(self, classes: ClassNames) -> None:
@@ -60,12 +61,14 @@ class Classification(Task):
         return ImageClass(self.classes.label[best], float(probabilities[best]))
 
     def label(self, sample: Sample) -> ImageClass | None:
-        return None if sample.label is None else ImageClass(self.classes.label[sample.label], 1.0)
+        return None if sample.label is None else ImageClass(self.classes.label[sample.label])
 
     def picture(self, photo: np.ndarray, decoded: ImageClass) -> np.ndarray:
         """Writes class and probability into the top left corner, dark on light."""
         canvas = photo.copy()
-        text = f"{decoded.name} {decoded.probability:.0%}"
+        text = decoded.name
+        if decoded.probability is not None:
+            text += f" {decoded.probability:.0%}"
         # The text's size follows the photo's, and never exceeds its width.
         (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
         scale = min(max(photo.shape[:2]) / 600, 0.9 * photo.shape[1] / width)

@@ -17,7 +17,7 @@ from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sam
 
 #: Colours of the mask's classes in pictures, RGB; the first is the background's, never drawn.
 PALETTE = np.array(
-    [(0, 0, 0), (255, 140, 0), (0, 158, 255), (0, 200, 110), (235, 60, 130), (150, 90, 240),
+    [(0, 0, 0), (0, 140, 255), (255, 140, 0), (0, 200, 110), (235, 60, 130), (150, 90, 240),
      (240, 220, 30), (0, 210, 210), (190, 110, 60), (140, 200, 40)], dtype=np.uint8,
 )  # fmt: skip
 
@@ -72,11 +72,11 @@ class Segmentation(Task):
     def picture(self, photo: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Tints every class but the first and draws its outline."""
         canvas = photo.copy()
-        thickness = max(1, round(max(photo.shape[:2]) / 250))
+        thickness = max(1, round(max(photo.shape[:2]) / 150))
         for number in range(1, len(self.classes.mask)):
             region = decoded == number
             colour = PALETTE[1 + (number - 1) % (len(PALETTE) - 1)]
-            canvas[region] = (0.6 * canvas[region] + 0.4 * colour).astype(np.uint8)
+            canvas[region] = (0.55 * canvas[region] + 0.45 * colour).astype(np.uint8)
             outlines, _ = cv2.findContours(
                 region.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
             )

@@ -17,7 +17,7 @@ from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.models.initialise import keyed_generator
-from auxseg.tasks import MetricValue, Task
+from auxseg.tasks import MetricValue, Task, masked_mean
 from auxseg.types import Batch, Target
 
 #: On a GPU, looking at a loss makes the processor wait: so only every so many steps.
@@ -115,7 +115,7 @@ class MultiTaskModule(pl.LightningModule):
                 assert isinstance(counts, Tensor)
                 count = counts.float().mean()
             if count > 0:
-                losses[name] = torch.where(target.present, each, 0.0).sum() / count
+                losses[name] = masked_mean(each, target.present, count)
         return losses
 
     def _update(self, loss: Tensor) -> None:

@@ -35,6 +35,8 @@ from auxseg.data.artist.textures import (
     turn_grid,
 )
 
+#: How often each of :data:`COATS` is worn.
+_COAT_SHARES = (0.4, 0.2, 0.2, 0.2)
 _IRISES = ((226, 190, 70), (150, 190, 90), (130, 180, 215), (190, 120, 60))
 
 
@@ -68,13 +70,14 @@ def draw(seed: int, index: int, size: int, *, part: int = 0) -> Drawing:
         part: keeps pictures apart that have the same index, such as those of train and of test.
     """
     rng = np.random.default_rng((seed, part, index))
-    species, coat = int(rng.integers(2)), int(rng.integers(len(COATS)))
+    species, coat = int(rng.integers(2)), int(rng.choice(len(COATS), p=_COAT_SHARES))
     parts, axes = _place(rng, anatomy(rng, species))
     head = np.concatenate([part.outline for part in parts if part.is_head])
     body = np.concatenate([part.outline for part in parts if not part.is_head])
     scene = background(rng, size)
-    for _ in range(rng.integers(4)):
+    for _ in range(rng.integers(3)):
         add_thing(rng, scene, thing(rng, rng.random(2), rng.uniform(0.08, 0.22)))
+    scene = _out_of_focus(rng, scene)
     animal = _add_animal(rng, scene, parts, axes, COATS[coat])
     hidden = add_occluder(rng, scene, body, (head.min(axis=0) + head.max(axis=0)) / 2)
     return Drawing(
@@ -86,6 +89,11 @@ def draw(seed: int, index: int, size: int, *, part: int = 0) -> Drawing:
     )
 
 
+def _out_of_focus(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
+    """The background, blurred a little: the camera looks at the animal."""
+    return cv2.GaussianBlur(scene, (0, 0), len(scene) * rng.uniform(0.006, 0.02))
+
+
 def _place(rng: np.random.Generator, parts: list[Part]) -> tuple[list[Part], np.ndarray]:
     """Moves the animal into the picture; returns also its axes (2, 2) in picture coordinates."""
     mirror, squash, turn = rng.choice([-1.0, 1.0]), rng.uniform(0.88, 1.12), rng.normal(0.0, 0.12)
@@ -93,7 +101,7 @@ def _place(rng: np.random.Generator, parts: list[Part]) -> tuple[list[Part], np.
     points = np.concatenate([part.outline for part in parts]) @ axes
     low, high = points.min(axis=0), points.max(axis=0)
     is_close_up = rng.random() < 0.12
-    extent = rng.uniform(1.1, 1.5) if is_close_up else rng.uniform(0.58, 0.98)
+    extent = rng.uniform(1.1, 1.5) if is_close_up else rng.uniform(0.78, 1.0)
     scale = extent / (high - low).max()
     points = (points - low) * scale + _position(rng, (high - low) * scale, is_close_up)
     moved, start = [], 0
@@ -132,7 +140,7 @@ def _add_animal(
 ) -> np.ndarray:
     """Paints the animal; returns its canvas, 255 where it is."""
     size = len(scene)
-    base = pick_colours(rng, 1, 0.0)[0]
+    base = _coat_colour(rng, scene)
     palette = _palette(rng, base)
     # Parts in plain paint are colours; parts in fur are a weight that the coat is multiplied with.
     plain, fur, line = canvas(size, channels=4), canvas(size), canvas(size)
@@ -153,6 +161,13 @@ def _add_animal(
     colour = times(pelt, reduce(fur)) + painted[..., :3] * 255
     paste(scene, shaded(colour, reduce(line)), np.ascontiguousarray(painted[..., 3]))
     return np.ascontiguousarray(plain[..., 3])
+
+
+def _coat_colour(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
+    """A colour of fur; in three pictures of four the one of several that stands out most."""
+    colours = pick_colours(rng, 4, 0.0)
+    contrast = np.abs(colours - scene.mean(axis=(0, 1))).sum(axis=1)
+    return colours[int(contrast.argmax())] if rng.random() < 0.75 else colours[0]
 
 
 def _palette(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:

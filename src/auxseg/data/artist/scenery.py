@@ -1,7 +1,7 @@
 """What is in a drawn picture besides the animal: background, things, and what hides the animal.
 
-It wears the patterns and the colours of the animals' coats, so that an animal has to be known by
-its shape.
+It wears the patterns of the animals' coats and, now and then, their colours: mostly an animal
+stands out, and sometimes it has to be known by its shape.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     Returns:
         float32 (size, size, 3), RGB around [0, 255].
     """
-    scene = _surface(rng, size, 0.5)
+    scene = _surface(rng, size, 0.85)
     if rng.random() < 0.5:
         horizon, tilt = rng.uniform(0.35, 0.85), rng.normal(0.0, 0.05)
         floor = np.array([[-0.1, horizon - tilt], [1.1, horizon + tilt], [1.1, 1.2], [-0.1, 1.2]])
         alpha = reduce(_filled([floor], size))
-        paste(scene, times(_surface(rng, size, 0.5), alpha), alpha, shadow=0.0)
+        paste(scene, times(_surface(rng, size, 0.85), alpha), alpha, shadow=0.0)
     if rng.random() < 0.35:
         width = rng.choice([rng.uniform(0.006, 0.014), rng.uniform(0.025, 0.05)])
         _add_meadow(rng, scene, rng.uniform(-0.1, 0.5), width)
@@ -71,7 +71,7 @@ def add_occluder(
         The canvas of what is in front: 255 where it hides the animal.
     """
     choice = rng.random()
-    if choice < 0.15:
+    if choice < 0.1:
         left, right = np.quantile(body[:, 0], (0.1, 0.9))
         foot = np.array([rng.uniform(left, right), body[:, 1].max()])
         reach = np.array([0.15, 0.03])
@@ -81,7 +81,7 @@ def add_occluder(
             alpha = reduce(mask)
             paste(scene, times(_surface(rng, len(scene), 0.7), alpha), alpha)
             return mask
-    elif choice < 0.4:
+    elif choice < 0.25:
         outline = thing(rng, body[rng.integers(len(body))], rng.uniform(0.08, 0.16))
         if not _contains(outline, face):
             return add_thing(rng, scene, outline)
@@ -107,10 +107,10 @@ def _surface(rng: np.random.Generator, size: int, surroundings: float) -> np.nda
     """A surface of any pattern in any direction, in colours of fur or of surroundings."""
     kind = PATTERNS[rng.integers(len(PATTERNS))]
     base, marking = pick_colours(rng, 2, surroundings)
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
         marking = pick_marking(rng, base)
-    if kind in ("striped", "spotted", "checked"):
-        marking = base + np.float32(rng.uniform(0.3, 1.0)) * (marking - base)
+    # Fainter than a coat's markings.
+    marking = base + np.float32(rng.uniform(0.1, 0.5)) * (marking - base)
     grid = turn_grid(picture_grid(size), rng.uniform(0.0, np.pi))
     return surface(rng, kind, grid * np.float32(rng.uniform(0.5, 1.6)), base, marking)
 

@@ -1,0 +1,49 @@
+# Everything runs in a virtual environment of its own, made by venv and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/reproduce
+
+.PHONY: install reproduce test test-slow check lint clean
+
+# Trains every supervised system on drawings, on a CPU, and prints Table 1.
+reproduce: install
+	$(BIN)/auxseg reproduce --data shapes --out $(OUT)
+
+# Two processes of one thread each are faster than one of two, and steadier.
+test: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src/auxseg
+
+# Minutes, not seconds: two processes, training on real images.
+test-slow: install-dev
+	$(BIN)/python -m pytest -m slow
+
+# What a change must pass besides the tests.
+check: lint
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint: install-dev
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+
+clean:
+	rm -rf runs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its range: pip then takes the CPU build where the index offers one.
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet "torch>=2.11,<2.14"
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
