@@ -26,9 +26,6 @@ def configure(preset: str, **settings: Any) -> Config:
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
     """
-    settings = {
-        name: str(value) if name == "devices" else value for name, value in settings.items()
-    }
     defaults = options.nested(find_preset(preset).defaults())
     return options.from_plain(preset, options.merge(defaults, options.nested(settings)), CHOICES)
 

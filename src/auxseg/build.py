@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from auxseg.balancing import BALANCERS, Balancer
 from auxseg.config import AugmentationConfig, Config, DataConfig, leaves
+from auxseg.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.augmentation import Augment
 from auxseg.data.cache import DecodedArrays, cache_root, decoded
@@ -27,8 +27,6 @@ from auxseg.models.initialise import initialise
 from auxseg.models.weights import calibrate, load_encoder
 from auxseg.tasks import TASKS, Task
 from auxseg.types import Batch, ClassNames, LabelledImages
-
-T = TypeVar("T")
 
 #: Allowed values of the options that name something, for command lines and checks.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -65,20 +63,6 @@ class Data:
     @property
     def classes(self) -> ClassNames:
         return ClassNames(self.dataset.mask_classes, self.dataset.label_classes)
-
-
-def construct(factory: Callable[..., T], where: str, options: Mapping[str, Any], **fixed: Any) -> T:
-    """Calls a class with a user's options; an unknown one raises :class:`UsageError`."""
-    parameters = inspect.signature(factory).parameters
-    allowed = [name for name in parameters if name not in fixed and name != "weights"]
-    for name in options:
-        if name not in allowed:
-            known = f"allowed are {', '.join(allowed)}" if allowed else "it has no options"
-            raise UsageError(f"{where}.{name}: unknown option; {known}")
-    try:
-        return factory(**fixed, **options)
-    except TypeError as error:
-        raise UsageError(f"{where}: {error}") from None
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -173,9 +157,6 @@ def make_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
 
 def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
     weights = {name: config.tasks.weights.get(name, task.WEIGHT) for name, task in tasks.items()}
-    for name, weight in weights.items():
-        if weight < 0:
-            raise UsageError(f"tasks.weights.{name}: {weight} is negative; allowed are 0 and above")
     options = config.training.balancer_options
     return construct(
         BALANCERS[config.training.balancer], "training.balancer_options", options, weights=weights

@@ -154,25 +154,26 @@ def data_check(arguments: Sequence[str]) -> int:
     parser = _parser("data check", data_check, "auxseg data check photos")
     parser.add_argument("root", type=str, help="the data set's folder")
     parser.add_argument(
-        "--data",
+        "--data.name",
         type=str | None,
         default=None,
-        help="folder, oxford-pet or oxpet-h5; found out by default",
+        help="folder, oxford-pet or oxpet-h5 (short: --data); found out by default",
     )
     parser.add_argument(
+        "--data.ignore_index",
         "--ignore-index",
         type=int | None,
         default=None,
         help="mask value of pixels without a label (folder)",
     )
     parser.add_argument(
-        "--options", type=dict[str, Any], default={}, help="the data set's own options"
+        "--data.options", type=dict[str, Any], default={}, help="the data set's own options"
     )
     parsed = parser.parse(arguments)
-    options = dict(parsed.options)
-    if parsed.ignore_index is not None:
-        options["ignore_index"] = parsed.ignore_index
-    report = check_root(Path(parsed.root), parsed.data, **options)
+    options = dict(parsed.data.options)
+    if parsed.data.ignore_index is not None:
+        options["ignore_index"] = parsed.data.ignore_index
+    report = check_root(Path(parsed.root), parsed.data.name, **options)
     for name, count in report.counts.items():
         print(f"{name}: {count}")
     for note in report.notes:

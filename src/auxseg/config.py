@@ -38,16 +38,20 @@ class _Ranged:
 
     def __post_init__(self) -> None:
         for item in fields(self):  # type: ignore[arg-type]
-            for value in _numbers(getattr(self, item.name)):
-                _check_range(f"{self.GROUP}.{item.name}", value, item)
+            for key, value in _numbers(f"{self.GROUP}.{item.name}", getattr(self, item.name)):
+                _check_range(key, value, item)
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Every number in a value, with its dotted key."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield value
+        yield key, value
     elif isinstance(value, tuple):
         for item in value:
-            yield from _numbers(item)
+            yield from _numbers(key, item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _numbers(f"{key}.{name}", item)
 
 
 def _check_range(key: str, value: float, item: Field[Any]) -> None:
@@ -163,10 +167,20 @@ class TasksConfig(_Ranged):
     GROUP = "tasks"
 
     names: tuple[str, ...] = option(("segmentation",), "the tasks, the primary one first")
-    weights: dict[str, float] = option({}, "weight of a task's loss, where not the task's default")
+    weights: dict[str, float] = option(
+        {}, "weight of a task's loss, where not the task's default", minimum=0
+    )
     options: dict[str, dict[str, Any]] = option(
         {}, "options of a task, such as tasks.options.bbox.scale"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.names:
+            raise UsageError("tasks.names: is empty; name one task at least")
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise UsageError(f"tasks.names: {name} stands there twice")
 
 
 @dataclass(frozen=True)
@@ -199,8 +213,8 @@ class TrainingConfig(_Ranged):
     accelerator: str = option(
         "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"
     )
-    devices: str = option(
-        "1", "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices"
+    devices: int | str = option(
+        1, "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices", minimum=1
     )
 
 

@@ -28,6 +28,8 @@ class Parser(ArgumentParser):
         """Parses a command line; raises :class:`UsageError` naming what is wrong and allowed."""
         if "--data.name" in self._option_string_actions:
             arguments = [_unshadow(argument) for argument in arguments]
+        if "--config" in self._option_string_actions:
+            arguments = _files_first(arguments)
         try:
             return self.parse_args(list(arguments))
         except ArgumentError as error:
@@ -35,6 +37,7 @@ class Parser(ArgumentParser):
 
     def parse_plain(self, values: Mapping[str, Any]) -> Namespace:
         """Parses nested plain values, as from a YAML file, with the same checks and errors."""
+        _check_nesting(values, "options")
         try:
             return self.parse_object(dict(values))
         except ArgumentError as error:
@@ -61,6 +64,34 @@ class Parser(ArgumentParser):
 def _unshadow(argument: str) -> str:
     """``--data NAME`` → ``--data.name NAME``: a flag of its own would hide the group ``data``."""
     return re.sub(r"^--data(?==|$)", "--data.name", argument)
+
+
+def _files_first(arguments: Sequence[str]) -> list[str]:
+    """Moves ``--config FILE`` to the front: what the command line says wins, wherever it stands."""
+    files: list[str] = []
+    others: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--config" and rest:
+            argument += f"={rest.pop(0)}"
+        (files if argument.startswith("--config=") else others).append(argument)
+    for argument in files:
+        path = argument.removeprefix("--config=")
+        _check_nesting(read_yaml(Path(path)), path)
+    return files + others
+
+
+def _check_nesting(values: Any, source: str) -> None:
+    """Raises :class:`UsageError` unless options lie in their groups."""
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{source}: expected groups of options, such as training: {{epochs: 30}}")
+    for group in GROUPS:
+        if group in values and not isinstance(values[group], Mapping):
+            raise UsageError(
+                f"{source}: {group} is {values[group]!r}; expected options below it, such as "
+                f"{next(key for key, _ in leaves() if key.startswith(group))}"
+            )
 
 
 def add_options(

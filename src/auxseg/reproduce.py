@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -146,6 +147,9 @@ def _run_all(runs: Sequence[Run], jobs: int) -> dict[str, str]:
             except AuxsegError as error:
                 failures[run.name] = str(error)
                 line = f"failed: {error}"
+            except BrokenProcessPool:
+                failures[run.name] = "its process died (out of memory?); fewer --jobs may help"
+                line = f"failed: {failures[run.name]}"
             print(f"[{number}/{len(runs)}] {run.name}: {line}", flush=True)
     return failures
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from auxseg.construct import construct
 from auxseg.data.base import Dataset
 from auxseg.data.folder import Folder
 from auxseg.data.folder_files import IMAGE_ENDINGS, is_image
@@ -68,10 +69,8 @@ def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
             nothing can be counted.
     """
     kind = _FILE_BASED[one_of("data", name or detect(root), tuple(_FILE_BASED))]
-    # Each data set's __init__ begins with root; Dataset itself does not define one.
-    make: Any = kind
     try:
-        return check(make(root, **options))
+        return check(construct(kind, "data.options", options, root=root))
     except DataProblemsError as error:
         return check(error.partial, error.problems)
 

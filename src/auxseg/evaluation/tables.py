@@ -67,6 +67,13 @@ def to_csv(rows: Sequence[Sequence[str]]) -> str:
     return stream.getvalue()
 
 
+def _digits(key: str) -> int:
+    """Decimals of a metric; losses and lists per class have none of their own."""
+    task, _, metric = key.partition("/")
+    info = TASKS[task].METRICS.get(metric) if task in TASKS else None
+    return 3 if info is None else info.digits
+
+
 def metrics_table(metrics: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
     """A run's metrics, one a line; values per class have the classes' names.
 
@@ -82,6 +89,5 @@ def metrics_table(metrics: Mapping[str, Any], classes: Sequence[str] = ()) -> st
                 for name, item in zip(names, value, strict=True)
             ]
         else:
-            digits = 3 if key.endswith("loss") else metric_info(key).digits
-            rows.append((key, format_value(value, digits)))
+            rows.append((key, format_value(value, _digits(key))))
     return to_markdown(rows)

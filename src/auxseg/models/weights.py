@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -47,10 +46,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: not a weights file ({str(error).splitlines()[0]})") from None
-    except Exception as error:  # pickle's own errors have no common base class
-        raise DataError(f"{path}: not a weights file ({type(error).__name__})") from None
+    except Exception as error:  # pickle, zip and safetensors raise classes of no common base
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: not a weights file ({reason})") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(
@@ -82,7 +80,9 @@ def load_encoder(encoder: Encoder, path: Path) -> Variant:
         for key, layer in zip(convolution_keys(variant), encoder.layers(), strict=True):
             convolution, norm = _parts(layer)
             _copy(convolution.weight, state, f"features.{key}.weight", path)
-            bias = state.get(f"features.{key}.bias", torch.zeros(convolution.out_channels))
+            bias = torch.zeros(convolution.out_channels)
+            if f"features.{key}.bias" in state:
+                _copy(bias, state, f"features.{key}.bias", path)
             if variant == "bn":
                 for name in ("weight", "bias", "running_mean", "running_var"):
                     _copy(getattr(norm, name), state, f"features.{key + 1}.{name}", path)

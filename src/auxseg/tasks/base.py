@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torchmetrics import SumMetric
 
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
@@ -53,6 +54,34 @@ class TaskMetrics(nn.Module, ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forgets everything added."""
+
+
+class LabelledMean(nn.Module):
+    """A mean over labelled samples and all processes; None without a single one.
+
+    Every process takes part in computing it, also one that saw no label: others wait for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # NaN is kept, not skipped: a loss or an error that is none must be seen.
+        self.total = SumMetric(nan_strategy="disable")
+        self.count = SumMetric(nan_strategy="disable")
+
+    def add(self, values: Tensor) -> None:
+        """Adds values of any shape; none is fine."""
+        self.total.update(values.sum())
+        self.count.update(torch.tensor(float(values.numel())))
+
+    def compute(self) -> float | None:
+        if not self.count.update_called:
+            self.add(torch.zeros(0))  # torchmetrics warns otherwise
+        total, count = float(self.total.compute()), float(self.count.compute())
+        return total / count if count else None
+
+    def reset(self) -> None:
+        self.total.reset()
+        self.count.reset()
 
 
 class Task(ABC):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
-from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.errors import UsageError
+from auxseg.tasks.base import LabelledMean, MetricInfo, MetricValue, Task, TaskMetrics
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 #: The paper gives box errors in pixels of images of this size.
@@ -38,6 +39,8 @@ class BoundingBox(Task):
 
     def __init__(self, classes: ClassNames, *, scale: float = 20.0) -> None:
         super().__init__(classes)
+        if not 0 < scale < math.inf:
+            raise UsageError(f"tasks.options.bbox.scale: {scale} is not a number above 0")
         self.scale = scale
 
     @property
@@ -99,19 +102,18 @@ class BoundingBoxMetrics(TaskMetrics):
 
     def __init__(self) -> None:
         super().__init__()
-        self.square = MeanMetric()
-        self.overlap = MeanMetric()
+        self.square = LabelledMean()
+        self.overlap = LabelledMean()
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
         box = to_box(prediction)
-        self.square.update(((box - value) * PAPER_SIZE).square())
-        self.overlap.update(box_iou(box, value))
+        self.square.add(((box - value) * PAPER_SIZE).square())
+        self.overlap.add(box_iou(box, value))
 
     def compute(self) -> dict[str, MetricValue]:
-        if not self.square.update_called:
-            return dict.fromkeys(BoundingBox.METRICS)
-        square = float(self.square.compute())
-        return {"l2": square, "rmse": square**0.5, "iou": float(self.overlap.compute())}
+        square = self.square.compute()
+        rmse = None if square is None else square**0.5
+        return {"l2": square, "rmse": rmse, "iou": self.overlap.compute()}
 
     def reset(self) -> None:
         self.square.reset()

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from auxseg.errors import DataError
-from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import LabelledMean, MetricInfo, MetricValue, Task, TaskMetrics
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 
@@ -89,15 +88,13 @@ class ClassificationMetrics(TaskMetrics):
 
     def __init__(self) -> None:
         super().__init__()
-        self.accuracy = MeanMetric()
+        self.accuracy = LabelledMean()
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
-        self.accuracy.update((prediction.argmax(dim=1) == value).float())
+        self.accuracy.add((prediction.argmax(dim=1) == value).float())
 
     def compute(self) -> dict[str, MetricValue]:
-        if not self.accuracy.update_called:
-            return {"accuracy": None}
-        return {"accuracy": float(self.accuracy.compute())}
+        return {"accuracy": self.accuracy.compute()}
 
     def reset(self) -> None:
         self.accuracy.reset()

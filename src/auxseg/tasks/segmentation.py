@@ -38,7 +38,8 @@ class Segmentation(Task):
         super().__init__(classes)
         if len(classes.mask) < 2:
             raise DataError(
-                "segmentation needs masks of at least two classes; this data set has none"
+                "segmentation needs masks of at least two classes; this data set has "
+                f"{len(classes.mask)}"
             )
 
     @property
@@ -104,6 +105,9 @@ class SegmentationMetrics(TaskMetrics):
         self.confusion.update(prediction.argmax(dim=1), value)
 
     def compute(self) -> dict[str, MetricValue]:
+        if not self.confusion.update_called:  # torchmetrics warns otherwise
+            nothing = torch.full((1,), IGNORE_INDEX, device=self.confusion.device)
+            self.confusion.update(torch.zeros_like(nothing), nothing)
         matrix = self.confusion.compute().double()
         names = (*Segmentation.METRICS, "iou_per_class")
         if matrix.sum() == 0:

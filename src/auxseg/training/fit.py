@@ -118,13 +118,12 @@ class Events(TensorBoardLogger):
 
 def _trainer(config: Config, run: RunDirectory, callbacks: list[Callback], bar: bool) -> pl.Trainer:
     training = config.training
-    devices: str | int = int(training.devices) if training.devices.isdigit() else training.devices
     try:
         return pl.Trainer(
             accelerator=training.accelerator,
-            devices=devices,
+            devices=training.devices,
             # A task without a label in a batch leaves its head without a gradient.
-            strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto" if training.devices == 1 else "ddp_find_unused_parameters_true",
             precision=training.precision,  # type: ignore[arg-type]
             max_epochs=training.epochs,
             logger=Events(run.path, name="", version="", default_hp_metric=False),

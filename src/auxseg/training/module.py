@@ -10,40 +10,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import SumMetric
 
 from auxseg.balancing import Balancer
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.models.initialise import keyed_generator
-from auxseg.tasks import MetricValue, Task, masked_mean
+from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
 from auxseg.types import Batch, Target
 
 #: On a GPU, looking at a loss makes the processor wait: so only every so many steps.
 CHECK_EVERY = 50
-
-
-class LossMean(nn.Module):
-    """The mean of per-sample losses over an epoch and all processes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # NaN is kept, not skipped: the check for it must see it.
-        self.total = SumMetric(nan_strategy="disable")
-        self.count = SumMetric(nan_strategy="disable")
-
-    def add(self, losses: Tensor) -> None:
-        """Adds losses of any shape; none is fine."""
-        self.total.update(losses.sum())
-        self.count.update(torch.tensor(float(losses.numel())))
-
-    def take(self) -> float | None:
-        """The mean since the last call; None without a single sample."""
-        total, count = float(self.total.compute()), float(self.count.compute())
-        self.total.reset()
-        self.count.reset()
-        return total / count if count else None
 
 
 class MultiTaskModule(pl.LightningModule):
@@ -74,7 +51,7 @@ class MultiTaskModule(pl.LightningModule):
         self.train_losses: dict[str, MetricValue] = {}
 
     def _loss_means(self) -> nn.ModuleDict:
-        return nn.ModuleDict({name: LossMean() for name in ("loss", *self.tasks)})
+        return nn.ModuleDict({name: LabelledMean() for name in ("loss", *self.tasks)})
 
     # -- training -------------------------------------------------------------------------------
 
@@ -206,7 +183,7 @@ class MultiTaskModule(pl.LightningModule):
 
 def _add(means: nn.ModuleDict, name: str, losses: Tensor) -> None:
     mean = means[name]
-    assert isinstance(mean, LossMean)
+    assert isinstance(mean, LabelledMean)
     mean.add(losses)
 
 
@@ -214,6 +191,7 @@ def _take(means: nn.ModuleDict) -> dict[str, MetricValue]:
     """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
     values: dict[str, MetricValue] = {}
     for name, mean in means.items():
-        assert isinstance(mean, LossMean)
-        values[name if name == "loss" else f"{name}/loss"] = mean.take()
+        assert isinstance(mean, LabelledMean)
+        values[name if name == "loss" else f"{name}/loss"] = mean.compute()
+        mean.reset()
     return values

@@ -1,0 +1,204 @@
+"""Loaders: what a batch holds, and an order that seed and epoch alone decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.loaders import EpochSampler, Key, Reader, make_loader
+from auxseg.data.shapes import Shapes
+from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
+
+COUNT, SIZE = 6, 4
+
+
+@pytest.fixture
+def arrays() -> DecodedArrays:
+    """Six images; 1 has no mask, 2 no class, 3 no box."""
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (COUNT, SIZE, SIZE), dtype=np.uint8)
+    masks[1] = IGNORE_INDEX
+    boxes = np.tile(np.array([0.1, 0.2, 0.3, 0.4], np.float32), (COUNT, 1))
+    boxes[3] = np.nan
+    return DecodedArrays(
+        images=rng.integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8),
+        masks=masks,
+        labels=np.array([0, 1, NO_LABEL, 1, 0, 1]),
+        boxes=boxes,
+        has_mask=np.arange(COUNT) != 1,
+        readable=np.ones(COUNT, dtype=bool),
+        folder=Path(),
+        problems=(),
+    )
+
+
+def read(arrays: DecodedArrays, *indices: int, epoch: int = 0) -> LabelledImages:
+    return Reader(arrays).__getitems__([Key(epoch, index) for index in indices])
+
+
+def test_a_batch_holds_what_the_arrays_hold(arrays: DecodedArrays) -> None:
+    batch = read(arrays, 4, 0, 5, epoch=7)
+    assert batch.image.shape == (3, 3, SIZE, SIZE)
+    assert batch.image.dtype == torch.float32
+    expected = arrays.images[[4, 0, 5]].transpose(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(batch.image.numpy(), expected, atol=1e-6)
+    assert batch.mask.dtype == torch.int64
+    np.testing.assert_array_equal(batch.mask.numpy(), arrays.masks[[4, 0, 5]])
+    assert batch.label.dtype == torch.int64
+    assert batch.label.tolist() == [0, 0, 1]
+    assert batch.box.dtype == torch.float32
+    np.testing.assert_array_equal(batch.box.numpy(), arrays.boxes[[4, 0, 5]])
+    assert batch.index.tolist() == [4, 0, 5]
+    assert batch.epoch == 7
+
+
+def test_missing_labels_are_marked(arrays: DecodedArrays) -> None:
+    batch = read(arrays, 0, 1, 2, 3)
+    assert batch.has_mask.tolist() == [True, False, True, True]
+    assert batch.has_label.tolist() == [True, True, False, True]
+    assert batch.has_box.tolist() == [True, True, True, False]
+    assert bool((batch.mask[1] == IGNORE_INDEX).all())
+
+
+def test_masks_outside_the_subset_are_hidden(arrays: DecodedArrays) -> None:
+    reader = Reader(arrays, masks=[0, 1, 4])
+    batch = reader.__getitems__([Key(0, index) for index in range(COUNT)])
+    assert batch.has_mask.tolist() == [True, False, False, False, True, False]
+    assert batch.has_label.tolist() == [True, True, False, True, True, True]
+    assert batch.has_box.tolist() == [True, True, True, False, True, True]
+
+
+def test_no_mask_may_be_seen(arrays: DecodedArrays) -> None:
+    assert not Reader(arrays, masks=[]).visible.any()
+
+
+def test_a_repeated_image_has_no_labels(arrays: DecodedArrays) -> None:
+    keys = [Key(0, 0), Key(0, 0, counted=False)]
+    batch = Reader(arrays).__getitems__(keys)
+    for present in (batch.has_mask, batch.has_label, batch.has_box):
+        assert present.tolist() == [True, False]
+    assert torch.equal(batch.image[0], batch.image[1])
+
+
+def test_batches_may_be_written_to(arrays: DecodedArrays) -> None:
+    before = arrays.masks.copy(), arrays.images.copy(), arrays.boxes.copy()
+    batch = read(arrays, 0, 1, 2)
+    batch.mask.fill_(3)
+    batch.image.fill_(0)
+    batch.box.fill_(0)
+    for old, new in zip(before, (arrays.masks, arrays.images, arrays.boxes), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+# -- order --------------------------------------------------------------------------------------
+
+
+def order(sampler: EpochSampler, epoch: int = 0) -> list[int]:
+    sampler.set_epoch(epoch)
+    return [key.index for key in sampler]
+
+
+def test_seed_and_epoch_decide_the_order() -> None:
+    indices = range(10, 60)
+    first, again, other = (EpochSampler(indices, shuffle=True, seed=s) for s in (3, 3, 4))
+    assert order(first) == order(again)
+    assert order(first) != order(other)
+    assert order(first, epoch=1) != order(first, epoch=0)
+    assert sorted(order(first, epoch=1)) == list(indices)
+
+
+def test_a_resumed_run_sees_the_order_of_an_uninterrupted_one() -> None:
+    through = EpochSampler(range(50), shuffle=True, seed=3)
+    epochs = [order(through, epoch) for epoch in range(4)]
+    resumed = EpochSampler(range(50), shuffle=True, seed=3)
+    assert [order(resumed, epoch) for epoch in (2, 3)] == epochs[2:]
+
+
+def test_keys_carry_the_epoch() -> None:
+    sampler = EpochSampler(range(5), shuffle=True)
+    sampler.set_epoch(4)
+    assert {key.epoch for key in sampler} == {4}
+
+
+def test_without_shuffling_the_order_is_given() -> None:
+    assert order(EpochSampler([4, 1, 3], shuffle=False), epoch=2) == [4, 1, 3]
+
+
+def test_iterating_twice_is_the_same() -> None:
+    sampler = EpochSampler(range(20), shuffle=True)
+    assert list(sampler) == list(sampler)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_processes_share_all_images_equally(count: int, world_size: int) -> None:
+    indices = range(100, 100 + count)
+    shares = [
+        EpochSampler(indices, shuffle=True, seed=1, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    keys = [list(share) for share in shares]
+    assert [len(own) for own in keys] == [len(share) for share in shares]
+    assert len({len(own) for own in keys}) == 1
+    counted = Counter(key.index for own in keys for key in own if key.counted)
+    assert counted == Counter(indices)
+
+
+# -- loader -------------------------------------------------------------------------------------
+
+
+def as_batch(images: LabelledImages) -> Batch:
+    return Batch(images.image, {}, images.index)
+
+
+def batches(
+    arrays: DecodedArrays, indices: Sequence[int], epoch: int = 0, **settings: int
+) -> list[Batch]:
+    sampler = EpochSampler(indices, shuffle=True, seed=5)
+    sampler.set_epoch(epoch)
+    return list(make_loader(Reader(arrays), sampler, as_batch, **settings))  # type: ignore[arg-type]
+
+
+def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
+    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
+    for epoch in (0, 1):
+        own, others = (
+            batches(arrays, range(12), epoch, batch_size=5, num_workers=workers)
+            for workers in (0, 2)
+        )
+        assert [len(batch.index) for batch in own] == [5, 5, 2]
+        for a, b in zip(own, others, strict=True):
+            assert torch.equal(a.index, b.index)
+            assert torch.equal(a.image, b.image)
+
+
+def test_epochs_follow_one_another_in_kept_workers(tmp_path: Path) -> None:
+    """Workers live on over epochs; set_epoch must reach what they read."""
+    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
+    sampler = EpochSampler(range(12), shuffle=True, seed=5)
+    loader = make_loader(Reader(arrays), sampler, as_batch, batch_size=5, num_workers=1)
+    seen = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        seen.append([int(index) for batch in loader for index in batch.index])
+    plain = EpochSampler(range(12), shuffle=True, seed=5)
+    assert seen == [order(plain, 0), order(plain, 1)]
+
+
+def test_a_smaller_last_batch_is_dropped_in_training(arrays: DecodedArrays) -> None:
+    sizes = [
+        [len(batch.index) for batch in batches(arrays, range(6), batch_size=4, drop_last=drop)]
+        for drop in (False, True)
+    ]
+    assert sizes == [[4, 2], [4]]
+
+
+def test_fewer_images_than_a_batch_are_not_dropped(arrays: DecodedArrays) -> None:
+    found = batches(arrays, range(3), batch_size=4, drop_last=True)
+    assert [len(batch.index) for batch in found] == [3]

@@ -1,0 +1,134 @@
+"""``auxseg data check`` and ``auxseg data prepare`` on fabricated folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import photos
+from .command import auxseg
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Ten photos with masks, classes, boxes and parts."""
+    folder = photos.folder(tmp_path / "photos", count=10)
+    photos.table(folder, (photos.row(n, part=photos.part_of(n, 10)) for n in range(10)))
+    return folder
+
+
+def test_check_counts_a_sound_folder(root: Path) -> None:
+    outcome = auxseg("data", "check", root).succeeded()
+    lines = outcome.out.splitlines()
+    assert {"images: 10", "readable: 10", "with mask: 10", "with class: 10", "with box: 10"} <= set(
+        lines
+    )
+    assert {"images in train: 6", "images in val: 2", "images in test: 2"} <= set(lines)
+    assert {"images of cat: 5", "images of dog: 5"} <= set(lines)
+    assert lines[-1] == "no problems"
+    assert outcome.err == ""
+
+
+def test_check_names_every_problem(root: Path) -> None:
+    photos.truncate(root / "images" / "01.jpg")
+    photos.write(root / "masks" / "02.png", photos.mask(2, 20, 20))
+    photos.write(root / "masks" / "stranger.png", photos.mask(3))
+    rows = [photos.row(n, part=photos.part_of(n, 10)) for n in range(10)]
+    rows[4] = "04.jpg,cat,30,10,6,30,train"
+    rows[5] = "05.jpg,dog,6,10,260,30,train"
+    photos.table(root, rows)
+    outcome = auxseg("data", "check", root)
+    assert outcome.status == 1
+    problems = [line for line in outcome.out.splitlines() if line.startswith("problem: ")]
+    for words in (
+        ("01.jpg", "truncated"),
+        ("02.png", "20 × 20", "48 × 40"),
+        ("stranger.png", "no image"),
+        ("labels.csv line 6", "xmin < xmax"),
+        ("labels.csv line 7", "outside"),
+    ):
+        assert any(all(word in problem for word in words) for problem in problems), words
+    assert outcome.out.splitlines()[-1] == f"{len(problems)} problems"
+
+
+def test_check_says_that_masks_are_missing(root: Path) -> None:
+    (root / "masks" / "03.png").unlink()
+    out = auxseg("data", "check", root).succeeded().out
+    assert "with mask: 9" in out
+    assert "note: 1 of 10 images have no mask (first: 03.jpg)" in out
+
+
+def test_check_takes_an_ignored_value(root: Path) -> None:
+    (root / "classes.txt").write_text("background\ndisc\n")
+    mask = photos.mask(0)
+    mask[0, 0] = 9
+    photos.write(root / "masks" / "00.png", mask)
+    outcome = auxseg("data", "check", root)
+    assert outcome.status == 1
+    assert "mask value 9" in outcome.out
+    out = auxseg("data", "check", root, "--ignore-index", "9").succeeded().out
+    assert "pixels not labelled" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--data", "mnist"), ("'mnist'", "folder")),
+        (("--ignore-index", "300"), ("ignore_index", "300", "255")),
+        (("--verbose",), ("'verbose'",)),
+    ],
+)
+def test_check_refuses_options(
+    options: tuple[str, ...], words: tuple[str, ...], root: Path
+) -> None:
+    auxseg("data", "check", root, *options).failed(2, *words)
+
+
+def test_check_refuses_an_unknown_data_option(root: Path) -> None:
+    line = ("data", "check", root, "--data.options", "{border: pet}")
+    auxseg(*line).failed(2, "border", "palette")
+
+
+def test_check_without_a_folder(tmp_path: Path) -> None:
+    auxseg("data", "check", tmp_path / "nowhere").failed(1, str(tmp_path / "nowhere"))
+
+
+def test_check_of_an_unknown_layout(tmp_path: Path) -> None:
+    auxseg("data", "check", tmp_path).failed(1, str(tmp_path), "oxford-pet", "folder")
+
+
+def test_prepare_fills_the_cache_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
+    line = ("data", "prepare", "--data", "folder", "--root", root, "--image-size", "24")
+    outcome = auxseg(*line).succeeded()
+    assert "10 images at 24×24 (train 6, val 2, test 2)" in outcome.out
+    arrays = sorted((tmp_path / "cache").rglob("*.npy"))
+    assert {"images.npy", "masks.npy"} <= {path.name for path in arrays}
+    written = [path.stat().st_mtime_ns for path in arrays]
+    auxseg(*line).succeeded()
+    assert [path.stat().st_mtime_ns for path in arrays] == written
+
+
+def test_prepare_names_an_unreadable_image(root: Path) -> None:
+    photos.truncate(root / "images" / "01.jpg")
+    line = ("data", "prepare", "--data", "folder", "--root", root, "--image-size", "24")
+    outcome = auxseg(*line).succeeded()
+    assert "(train 5, val 2, test 2)" in outcome.out
+    assert str(root / "images" / "01.jpg") in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        (("data", "prepare", "--data", "folder"), 2, ("folder", "--root")),
+        (("data", "prepare", "--data", "folder", "--root", "nowhere"), 1, ("nowhere",)),
+        (("data", "prepare", "--data", "mnist"), 2, ("'mnist'", "oxford-pet")),
+        (("data", "tidy"), 2, ("'tidy'", "check", "prepare")),
+        (("data",), 2, ("check", "prepare")),
+    ],
+)
+def test_wrong_usage(line: tuple[str, ...], status: int, words: tuple[str, ...]) -> None:
+    auxseg(*line).failed(status, *words)

@@ -1,0 +1,84 @@
+"""Piped output is plain text of any width; help has an example."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from auxseg.cli import VERBS
+
+from .command import TINY, auxseg, process
+
+#: A terminal's control sequences: colours, cursor movements, overwritten lines.
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+def test_training_through_a_pipe(tmp_path: Path) -> None:
+    run = tmp_path / "a-run-directory-whose-name-alone-is-longer-than-the-terminal-is-wide"
+    line = ("train", "segnet-1task", *TINY, "--epochs", "2", "--out", run)
+    outcome = process(*line, COLUMNS="40", FORCE_COLOR="1", TERM="xterm-256color").succeeded()
+    assert outcome.err == ""
+    assert not CONTROL.search(outcome.out)
+    lines = outcome.out.splitlines()
+    assert re.fullmatch(
+        r"epoch 1/2  train/loss [\d.]+  val/segmentation/iou [\d.]+  .* s", lines[0]
+    )
+    assert lines[1].startswith("epoch 2/2")
+    assert f"run directory: {run} " in lines[-1]
+    table = [text for text in lines if text.startswith("|")]
+    assert len({len(text) for text in table}) == 1
+    assert len(table[0]) > 40
+
+
+@pytest.mark.parametrize(
+    "line", [("presets",), ("evaluate", "RUN"), ("--help",)], ids=lambda line: line[0]
+)
+def test_width_changes_nothing(
+    line: tuple[str, ...], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(trained) if word == "RUN" else word for word in line]
+    outputs = []
+    for width in ("40", "400"):
+        monkeypatch.setenv("COLUMNS", width)
+        outputs.append(auxseg(*words).succeeded().out)
+    assert outputs[0] == outputs[1]
+    assert not CONTROL.search(outputs[0])
+
+
+def test_the_overview_names_every_verb() -> None:
+    assert auxseg().succeeded().out == auxseg("--help").succeeded().out
+    lines = auxseg("--help").succeeded().out.splitlines()
+    assert all(any(line.split()[:1] == [verb] for line in lines) for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(
+            (verb,),
+            marks=pytest.mark.xfail(strict=True, reason="cli.py data: its help has no example")
+            if verb == "data"
+            else (),
+        )
+        for verb in VERBS
+    ]
+    + [("data", "check"), ("data", "prepare")],
+    ids=" ".join,
+)
+def test_help_has_an_example(verb: tuple[str, ...]) -> None:
+    outcome = auxseg(*verb, "--help").succeeded()
+    assert outcome.err == ""
+    assert f"Example: auxseg {' '.join(verb)}" in " ".join(outcome.out.split())
+
+
+def test_help_of_training_lists_what_is_allowed() -> None:
+    text = " ".join(auxseg("train", "--help").succeeded().out.split())
+    for words in ("mtan-3task", "oxford-pet", "--image-size", "--resume", "classification"):
+        assert words in text
+
+
+def test_version() -> None:
+    assert auxseg("--version").succeeded().out == f"auxseg {version('auxseg')}\n"

@@ -1,0 +1,199 @@
+"""What every task promises, over :data:`TASKS`: a new task is tested without a new test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from auxseg.tasks import TASKS, MetricValue, Task, masked_mean
+from auxseg.types import ClassNames, LabelledImages, Sample, Target
+
+CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
+Images = Callable[..., LabelledImages]
+
+
+@pytest.fixture(params=list(TASKS))
+def task(request: pytest.FixtureRequest) -> Task:
+    return TASKS[request.param](CLASSES)
+
+
+def random_prediction(task: Task, count: int, size: int, seed: int = 1) -> Tensor:
+    shape = (count, task.head.channels, *((size, size) if task.head.kind == "dense" else ()))
+    return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def measured(task: Task, *batches: tuple[Tensor, Target]) -> dict[str, MetricValue]:
+    metrics = task.metrics()
+    for prediction, target in batches:
+        metrics.update(prediction, target)
+    return metrics.compute()
+
+
+def flat(metrics: dict[str, MetricValue]) -> dict[str, float | None]:
+    """Values per class one by one, for comparison within rounding."""
+    return {
+        f"{name}/{number}": item
+        for name, value in metrics.items()
+        for number, item in enumerate(value if isinstance(value, list) else [value])
+    }
+
+
+def part(target: Target, where: slice) -> Target:
+    return Target(target.value[where], target.present[where])
+
+
+def test_declares_name_weight_and_metrics(task: Task) -> None:
+    assert TASKS[task.NAME] is type(task)
+    assert task.WEIGHT > 0
+    assert task.METRICS
+    assert task.head.channels >= 1
+
+
+def test_target_of_labelled_images(task: Task, random_images: Images) -> None:
+    target = task.target(random_images(count=4))
+    assert target.present.dtype == torch.bool
+    assert target.present.tolist() == [True] * 4
+    assert len(target.value) == 4
+
+
+def test_target_keeps_its_shape_where_the_label_is_missing(
+    task: Task, random_images: Images
+) -> None:
+    complete, partial = (task.target(random_images(missing=gone)) for gone in ((), (1, 2)))
+    assert partial.value.shape == complete.value.shape
+    assert partial.value.dtype == complete.value.dtype
+    assert partial.present[[0, 3]].tolist() == [True, True]
+
+
+def test_loss_is_one_finite_number_per_sample(task: Task, random_images: Images) -> None:
+    target = task.target(random_images(missing=(1, 3)))
+    losses = task.loss(random_prediction(task, 4, 32), target.value)
+    assert losses.shape == (4,)
+    assert losses.dtype == torch.float32
+    assert bool(torch.isfinite(losses).all())
+    assert bool((losses[target.present] > 0).all())
+
+
+def test_unlabelled_samples_get_no_gradient(task: Task, random_images: Images) -> None:
+    target = task.target(random_images(missing=(1, 3)))
+    prediction = random_prediction(task, 4, 32).requires_grad_()
+    present = torch.tensor([True, False, True, False])
+    masked_mean(task.loss(prediction, target.value), present).backward()
+    assert prediction.grad is not None
+    sizes = prediction.grad.flatten(1).abs().sum(dim=1)
+    assert sizes[[1, 3]].tolist() == [0, 0]
+    assert bool((sizes[[0, 2]] > 0).all())
+    assert bool(torch.isfinite(sizes).all())
+
+
+def test_a_sample_s_loss_does_not_depend_on_the_others(task: Task, random_images: Images) -> None:
+    value = task.target(random_images()).value
+    prediction = random_prediction(task, 4, 32)
+    together = task.loss(prediction, value)
+    alone = torch.cat([task.loss(prediction[i : i + 1], value[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(together, alone)
+
+
+def test_minimising_the_loss_brings_every_metric_to_its_optimum(
+    task: Task, random_images: Images
+) -> None:
+    target = task.target(random_images())
+    prediction = random_prediction(task, 4, 32).requires_grad_()
+    optimizer = torch.optim.Adam([prediction], lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        task.loss(prediction, target.value).sum().backward()
+        optimizer.step()
+    metrics = measured(task, (prediction.detach(), target))
+    assert {name: metrics[name] for name in task.METRICS} == {
+        name: pytest.approx(info.optimum, abs=1e-3) for name, info in task.METRICS.items()
+    }
+
+
+def test_a_wrong_prediction_is_not_optimal(task: Task, random_images: Images) -> None:
+    target = task.target(random_images())
+    metrics = measured(task, (random_prediction(task, 4, 32), target))
+    for name, info in task.METRICS.items():
+        value = metrics[name]
+        assert isinstance(value, float)
+        assert value < info.optimum if info.higher_is_better else value > info.optimum
+
+
+def test_without_a_labelled_sample_every_metric_is_none(task: Task, random_images: Images) -> None:
+    value = task.target(random_images()).value
+    nothing = Target(value, torch.zeros(4, dtype=torch.bool))
+    for metrics in (measured(task), measured(task, (random_prediction(task, 4, 32), nothing))):
+        assert set(task.METRICS) <= set(metrics)
+        assert set(metrics.values()) == {None}
+
+
+def test_metrics_run_over_labelled_samples_only(task: Task, random_images: Images) -> None:
+    target = task.target(random_images())
+    prediction = random_prediction(task, 4, 32)
+    some = Target(target.value, torch.tensor([True, True, False, False]))
+    first_two = measured(task, (prediction[:2], part(target, slice(2))))
+    assert flat(measured(task, (prediction, some))) == pytest.approx(flat(first_two))
+    assert flat(measured(task, (prediction, target))) != pytest.approx(flat(first_two))
+
+
+def test_metrics_of_several_batches_are_those_of_one(task: Task, random_images: Images) -> None:
+    target = task.target(random_images())
+    prediction = random_prediction(task, 4, 32)
+    whole = measured(task, (prediction, target))
+    pieces = [(prediction[cut], part(target, cut)) for cut in (slice(0, 1), slice(1, 4))]
+    assert flat(measured(task, *pieces)) == pytest.approx(flat(whole))
+
+
+def test_reset_forgets_everything(task: Task, random_images: Images) -> None:
+    target = task.target(random_images())
+    metrics = task.metrics()
+    metrics.update(random_prediction(task, 4, 32), target)
+    metrics.reset()
+    assert set(metrics.compute().values()) == {None}
+    again = random_prediction(task, 4, 32, seed=2)
+    metrics.update(again, target)
+    assert metrics.compute() == measured(task, (again, target))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_process_without_labels_takes_part_in_the_sum(name: str) -> None:
+    metrics = TASKS[name](CLASSES).metrics()
+    states = [module for module in metrics.modules() if isinstance(module, Metric)]
+    joined = set()
+
+    def sync(number: int, tensor: Tensor) -> list[Tensor]:
+        joined.add(number)
+        return [tensor, tensor]  # the other process sends what this one has
+
+    for number, state in enumerate(states):
+        state.distributed_available_fn = lambda: True
+        state.dist_sync_fn = lambda tensor, group, number=number: sync(number, tensor)
+    metrics.compute()
+    assert joined == set(range(len(states)))
+
+
+def test_pictures_are_drawn_on_a_copy(task: Task) -> None:
+    photo = np.full((40, 60, 3), 90, dtype=np.uint8)
+    decoded = task.decode(2 * random_prediction(task, 1, 32)[0], size=(40, 60))
+    picture = task.picture(photo, decoded)
+    assert picture.shape == photo.shape
+    assert picture.dtype == np.uint8
+    assert bool((photo == 90).all())
+    assert bool((picture != photo).any())
+
+
+def test_the_truth_is_drawn_as_the_prediction_is(task: Task) -> None:
+    image = np.full((40, 60, 3), 90, dtype=np.uint8)
+    mask = np.zeros((40, 60), dtype=np.uint8)
+    mask[10:30, 10:30] = 1
+    box = np.array([0.1, 0.2, 0.5, 0.6], dtype=np.float32)
+    truth = task.label(Sample(image, mask, 1, box))
+    assert truth is not None
+    predicted = task.decode(random_prediction(task, 1, 32)[0], size=(40, 60))
+    assert type(truth) is type(predicted)
+    assert bool((task.picture(image, truth) != image).any())
