@@ -98,9 +98,13 @@ def moved(config: Config, root: str | None) -> Config:
     return config if root is None else replace(config, data=replace(config.data, root=root))
 
 
-def open_data(config: Config) -> Data:
-    """Opens or builds the decoded cache and draws the subsets of ``--limit`` and ``--labels``."""
-    dataset = open_dataset(config.data)
+def open_data(config: Config, dataset: Dataset | None = None) -> Data:
+    """Opens or builds the decoded cache and draws the subsets of ``--limit`` and ``--labels``.
+
+    Args:
+        dataset: the configuration's, where it is open already.
+    """
+    dataset = dataset or open_dataset(config.data)
     size = config.data.image_size or dataset.IMAGE_SIZE
     arrays = decoded(dataset, size, Path(config.data.cache_dir) if config.data.cache_dir else None)
     parts = dataset.split()
@@ -163,23 +167,28 @@ def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
     )
 
 
-def starting_weights(config: Config) -> Path | None:
-    """The file of the encoder's starting weights, downloaded if need be; None to start afresh.
-
-    Raises:
-        UsageError: ImageNet weights at another width than 1.
-    """
-    if not config.model.pretrained or config.model.weights == "none":
-        return None
-    if config.model.weights != "imagenet":
-        return Path(config.model.weights).expanduser()
-    if config.model.width != 1.0:
+def check_weights(config: Config) -> None:
+    """Raises :class:`UsageError` for ImageNet weights at another width than 1."""
+    if _wants_imagenet(config) and config.model.width != 1.0:
         raise UsageError(
-            f"model.width: ImageNet weights fit width 1 only, not {config.model.width}; "
+            f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
             "use --weights none, or a file of weights of this width"
         )
+
+
+def starting_weights(config: Config) -> Path | None:
+    """The file of the encoder's starting weights, downloaded if need be; None to start afresh."""
+    check_weights(config)
+    if not config.model.pretrained or config.model.weights == "none":
+        return None
+    if not _wants_imagenet(config):
+        return Path(config.model.weights).expanduser()
     path = cache_root() / "weights" / Path(VGG16_URL).name
     return download(VGG16_URL, path, known_hash=f"sha256:{VGG16_SHA256}")
+
+
+def _wants_imagenet(config: Config) -> bool:
+    return config.model.pretrained and config.model.weights == "imagenet"
 
 
 def load_starting_weights(model: MultiTaskModel, path: Path, config: Config, data: Data) -> None:

@@ -123,6 +123,8 @@ def reproduce(arguments: Sequence[str]) -> int:
     for name, value in (("seeds", parsed.seeds), ("jobs", parsed.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"--{name}: {value} is too small, the least allowed is 1")
+    if not parsed.presets or len(set(parsed.presets)) < len(parsed.presets):
+        raise UsageError("--presets: name systems, each once, as [A,B]")
     configs = [_preset_config(name, parsed) for name in parsed.presets]
     failures = table.reproduce(configs, Path(parsed.out), seeds=parsed.seeds, jobs=parsed.jobs)
     for failure in failures:
@@ -137,7 +139,8 @@ def data(arguments: Sequence[str]) -> int:
         "prepare": data_prepare,
     }
     if arguments and arguments[0] in ("-h", "--help"):
-        print("usage: auxseg data check DIR · auxseg data prepare --data NAME --root DIR\n")
+        print("usage: auxseg data check DIR · auxseg data prepare --data NAME --root DIR")
+        print("Example: auxseg data check photos\n")
         for name, action in actions.items():
             print(f"  {name:8} {action.__doc__}")
         return 0

@@ -194,7 +194,7 @@ class TrainingConfig(_Ranged):
     seed: int = option(
         0, "seed of weights, data order, label subsets and augmentation", flag="seed", minimum=0
     )
-    lr: float = option(1e-3, "largest learning rate of AdamW", above=0)
+    lr: float = option(3e-4, "largest learning rate of AdamW", above=0)
     weight_decay: float = option(
         1e-2, "decoupled weight decay of AdamW (not on biases and norms)", minimum=0
     )

@@ -17,6 +17,9 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from auxseg.config import GROUPS, Config, flags, leaves
 from auxseg.errors import UsageError
 
+#: What a run's ``config.yaml`` holds beside its options.
+RUN_KEYS = ("version", "preset", "classes")
+
 
 class Parser(ArgumentParser):
     """An argument parser whose errors are one line with the status of a wrong usage."""
@@ -47,10 +50,16 @@ class Parser(ArgumentParser):
         line = re.sub(r"\s+", " ", message).strip()
         line = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", line)
         line = re.sub(r"<class '(\w+)'>", r"\1", line)
+        required = re.match(r"the following arguments are required: (.*)", line)
+        if required:
+            return f"missing: {', '.join(map(self._spelled, required.group(1).split(', ')))}"
         unknown = re.match(r"(?:unrecognized arguments: --|Option ')([\w.-]+)", line)
         if unknown:
             return self._unknown(unknown.group(1))
         return line
+
+    def _spelled(self, name: str) -> str:
+        return f"--{name}" if f"--{name}" in self._option_string_actions else name
 
     def _unknown(self, key: str) -> str:
         known = [
@@ -76,10 +85,19 @@ def _files_first(arguments: Sequence[str]) -> list[str]:
         if argument == "--config" and rest:
             argument += f"={rest.pop(0)}"
         (files if argument.startswith("--config=") else others).append(argument)
-    for argument in files:
-        path = argument.removeprefix("--config=")
-        _check_nesting(read_yaml(Path(path)), path)
-    return files + others
+    return [f"--config={_options_of(argument, others)}" for argument in files] + others
+
+
+def _options_of(argument: str, others: Sequence[str]) -> str:
+    """The options in a file as YAML text; a run's ``config.yaml`` says more than options."""
+    path = argument.removeprefix("--config=")
+    values = read_yaml(Path(path))
+    _check_nesting(values, path)
+    name = values.get("preset")
+    if name is not None and name not in others:
+        raise UsageError(f"{path}: is the configuration of {name}; train that preset with it")
+    options = {key: value for key, value in values.items() if key not in RUN_KEYS}
+    return yaml.safe_dump(options)
 
 
 def _check_nesting(values: Any, source: str) -> None:

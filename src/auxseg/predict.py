@@ -19,7 +19,7 @@ from auxseg.evaluation.measure import load_model, pick_device
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task, draw_all
 from auxseg.tasks.classification import ImageClass
-from auxseg.training.run import RunDirectory, replacing
+from auxseg.training.run import RunDirectory, check_folder, replacing
 from auxseg.types import Sample
 
 BATCH_SIZE = 8
@@ -154,6 +154,7 @@ def predict_files(
     Writes ``NAME_mask.png`` (class indices, the photo's size), ``NAME_overlay.png`` and, in the
     end, ``predictions.json``. An unreadable file is yielded as its error; the others go on.
     """
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     names = output_names(paths)
     entries: list[dict[str, Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,7 @@ from auxseg.evaluation.tables import to_csv, to_markdown
 from auxseg.report.gallery import spread, write_gallery
 from auxseg.training.fit import train
 from auxseg.training.pretrain import generated_weights
-from auxseg.training.run import RunDirectory, replacing
+from auxseg.training.run import RunDirectory, check_folder, replacing
 from auxseg.types import ClassNames
 
 #: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings.
@@ -69,6 +70,7 @@ def reproduce(
     Returns:
         one line per run that failed; the others are in the table.
     """
+    check_folder(out)
     configs = [_with_weights(config) for config in configs]
     runs = [
         Run(_with_seed(config, seed), out / "runs" / f"{config.preset}-seed{seed}")
@@ -149,6 +151,10 @@ def _run_all(runs: Sequence[Run], jobs: int) -> dict[str, str]:
                 line = f"failed: {error}"
             except BrokenProcessPool:
                 failures[run.name] = "its process died (out of memory?); fewer --jobs may help"
+                line = f"failed: {failures[run.name]}"
+            except Exception as error:  # a fault of one system must not take the others down
+                traceback.print_exception(error)
+                failures[run.name] = f"{type(error).__name__}: {error}"
                 line = f"failed: {failures[run.name]}"
             print(f"[{number}/{len(runs)}] {run.name}: {line}", flush=True)
     return failures

@@ -27,11 +27,6 @@ def test_validation_gives_the_numbers_of_training(run: Path) -> None:
         assert after[key] == pytest.approx(before[key], abs=1e-6, rel=1e-6), key
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="evaluation/measure.py evaluate: training writes loss and TASK/loss into "
-    "metrics-val.json (the design names neither), evaluating overwrites the file without them",
-)
 def test_validation_leaves_no_key_out(run: Path) -> None:
     before = runs.metrics(run, "val")
     auxseg("evaluate", run, "--split", "val").succeeded()

@@ -151,11 +151,6 @@ def test_an_unknown_accelerator(trained: Path, album: Path, tmp_path: Path) -> N
     auxseg(*line).failed(2, "'abacus'", "cpu")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=FileExistsError,
-    reason="predict.py predict_files: --out that is a file ends in a traceback of mkdir",
-)
 def test_the_output_folder_is_a_file(trained: Path, album: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     line = ("predict", trained, album, "--out", tmp_path / "out")

@@ -107,12 +107,6 @@ def test_a_failing_system_does_not_take_the_others_down(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    raises=FileExistsError,
-    reason="reproduce.py _run_all: only AuxsegError is caught, so any other failure of one system "
-    "(here of the file system) ends all with a traceback",
-)
 def test_a_system_that_fails_unexpectedly_does_not_either(
     reproduced: Reproduced, tmp_path: Path
 ) -> None:

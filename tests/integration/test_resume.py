@@ -157,24 +157,12 @@ def test_killed_between_row_and_checkpoint_of_the_first_epoch(
     assert_same(run, straight)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="training/fit.py train: a damaged last.ckpt is a traceback of torch.load",
-)
 def test_a_damaged_checkpoint_is_named(run: Path) -> None:
     checkpoint = run / "checkpoints" / "last.ckpt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     resume(run).failed(1, str(checkpoint))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="training/module.py on_train_epoch_start: the seed of dropout is set once an epoch, but "
-    "a straight run then draws one more number (the loader's base seed, taken from torch's global "
-    "generator) than a resumed one, whose loader exists already; seed every step instead, or give "
-    "the loader a generator",
-)
 def test_a_system_with_dropout_stopped_and_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,11 +191,6 @@ def interrupted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return stop(run, third_epoch, signal.SIGINT), run
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="training/fit.py train: Lightning catches KeyboardInterrupt itself and exits 1 without "
-    "a word; cli.py main never sees it",
-)
 def test_ctrl_c_says_how_to_go_on(interrupted: tuple[Outcome, Path]) -> None:
     interrupted[0].failed(130, "--resume")
 

@@ -26,3 +26,7 @@ class DataProblemsError(DataError):
         super().__init__(problems[0] + tail)
         self.problems = tuple(problems)
         self.partial = partial
+
+    def __reduce__(self) -> tuple[type[DataError], tuple[str]]:
+        # Sent from a worker process: the message is what counts there.
+        return DataError, (str(self),)

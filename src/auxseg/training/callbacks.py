@@ -70,7 +70,9 @@ class Keeper(Checkpoint):
             best = self.run.best_metrics()[1][self.primary]
             if self.sign * value <= self.sign * best:
                 return
-        self.run.write_best(module.model.state_dict(), trainer.current_epoch + 1, module.validation)
+        # Losses stay in the history: they depend on the weights of this run's tasks.
+        metrics = {k: v for k, v in module.validation.items() if not k.endswith("loss")}
+        self.run.write_best(module.model.state_dict(), trainer.current_epoch + 1, metrics)
 
 
 class EpochLines(Checkpoint):

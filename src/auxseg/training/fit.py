@@ -6,12 +6,15 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -40,6 +43,18 @@ class Result:
     metrics: dict[str, Any]
 
 
+@contextmanager
+def _restoring_determinism() -> Iterator[None]:
+    """Lightning's ``deterministic`` is a switch of the whole process: others find it as it was."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+
+
+@_restoring_determinism()
 def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool = False) -> Result:
     """Trains a system.
 
@@ -55,41 +70,49 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # Lightning's further processes start later
     if first:
         run.check_startable(resume)
-    weights = build.starting_weights(config)  # first, because it fails faster than the data
-    data = build.open_data(config)
-    config = build.resolve(config, data.dataset)
+    # What fails fast comes first; the weights may be a long download.
+    build.check_weights(config)
+    dataset = build.open_dataset(config.data)
+    config = build.resolve(config, dataset)
     if resume:
-        run.check_same(config)
+        run.check_resumable(config)
         if run.finished:
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
+    weights = build.starting_weights(config)
+    data = build.open_data(config, dataset)
     tasks = build.make_tasks(config, data.classes)
     _check_labels(config, data, tasks)
     model = build.make_model(config, tasks)
     if weights is not None and not run.last.is_file():
         build.load_starting_weights(model, weights, config, data)
-    main = next(iter(tasks.values()))
-    metric, info = next(iter(main.METRICS.items()))
-    primary = f"{main.NAME}/{metric}"
-    bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
-    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better)]
-    if not quiet:
-        callbacks.append(EpochBar(primary) if bar else EpochLines(primary))
     _silence_lightning()
-    trainer = _trainer(config, run, callbacks, bar)
+    trainer = _trainer(config, run, tasks, quiet)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
     if first:  # nothing is written before everything could be built
         for message in () if quiet else data.messages:
             print(message, file=sys.stderr)
         run.write_config(config, data.classes, version("auxseg"))
-    # Our own checkpoint holds more than tensors: counters of the loops, the scheduler's state.
-    checkpoint = run.last if run.last.is_file() else None
-    trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
+    _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
     return Result(run.path, metrics)
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: MultiTaskModule,
+    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    checkpoint: Path | None,
+) -> None:
+    try:
+        # Our own checkpoint holds more than tensors: counters of the loops, the scheduler's state.
+        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:
+        # Lightning's answer to Ctrl-C.
+        raise KeyboardInterrupt from None
 
 
 def _module_and_loaders(
@@ -116,7 +139,14 @@ class Events(TensorBoardLogger):
         self.experiment.flush()
 
 
-def _trainer(config: Config, run: RunDirectory, callbacks: list[Callback], bar: bool) -> pl.Trainer:
+def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: bool) -> pl.Trainer:
+    main = next(iter(tasks.values()))
+    metric, info = next(iter(main.METRICS.items()))
+    primary = f"{main.NAME}/{metric}"
+    bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
+    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better)]
+    if not quiet:
+        callbacks.append(EpochBar(primary) if bar else EpochLines(primary))
     training = config.training
     try:
         return pl.Trainer(
@@ -130,16 +160,16 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[Callback], bar: 
             callbacks=callbacks,
             enable_progress_bar=bar,
             enable_model_summary=False,
-            enable_checkpointing=True,
             use_distributed_sampler=False,  # our own sampler shares the images out
             num_sanity_val_steps=0,
             # True would raise: unpooling has no deterministic implementation.
             deterministic="warn",
         )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise UsageError(
             f"accelerator {training.accelerator}, devices {training.devices}, precision "
-            f"{training.precision}: {' '.join(str(error).split())}"
+            f"{training.precision}: {' '.join(str(error).split())} "
+            "(--accelerator cpu --devices 1 works everywhere)"
         ) from None
 
 
@@ -163,7 +193,9 @@ def _check_labels(config: Config, data: build.Data, tasks: dict[str, Task]) -> N
 def _silence_lightning() -> None:
     """Lightning's notes on hardware and loaders are no use to a person who chose neither."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+    # Which parameters a step uses depends on the labels in its batch.
+    warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")

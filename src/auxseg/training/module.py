@@ -55,12 +55,10 @@ class MultiTaskModule(pl.LightningModule):
 
     # -- training -------------------------------------------------------------------------------
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout's numbers depend on seed and epoch alone, so that resuming repeats them.
-        name = f"dropout/{self.current_epoch}/{self.global_rank}"
-        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
-
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
+        name = f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}"
+        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
         predictions = self.model(batch.image)
         losses = self._losses(predictions, batch.targets, self.train_means)
         if not losses:
@@ -108,10 +106,7 @@ class MultiTaskModule(pl.LightningModule):
         scheduler.step()
 
     def on_train_epoch_end(self) -> None:
-        self.train_losses = _take(self.train_means)
-        for name, value in self.train_losses.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise self._diverged(name)
+        self.train_losses = self._take(self.train_means)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
@@ -124,11 +119,23 @@ class MultiTaskModule(pl.LightningModule):
             bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
             raise self._diverged(", ".join(bad) or "the balanced loss")
 
+    def _take(self, means: nn.ModuleDict) -> dict[str, MetricValue]:
+        """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
+        values: dict[str, MetricValue] = {}
+        for name, mean in means.items():
+            assert isinstance(mean, LabelledMean)
+            value = mean.compute()
+            mean.reset()
+            if value is not None and not math.isfinite(value):
+                raise self._diverged(name)
+            values[name if name == "loss" else f"{name}/loss"] = value
+        return values
+
     def _diverged(self, name: str) -> TrainingError:
         return TrainingError(
             f"the loss of {name} is not a finite number in epoch {self.current_epoch + 1}; "
-            f"lower --training.lr (now {self.config.lr:g}) or set --training.clip_norm 1; "
-            "the weights of the epochs before are kept"
+            f"lower --training.lr (now {self.config.lr:g}) or set --training.clip_norm 1, with "
+            "another --out; the weights of the epochs before are kept"
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -163,7 +170,7 @@ class MultiTaskModule(pl.LightningModule):
             self.metrics[name].update(predictions[name], target)  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
-        self.validation = _take(self.val_means)
+        self.validation = self._take(self.val_means)
         for name, metrics in self.metrics.items():
             for metric, value in metrics.compute().items():  # type: ignore[operator]
                 self.validation[f"{name}/{metric}"] = value
@@ -185,13 +192,3 @@ def _add(means: nn.ModuleDict, name: str, losses: Tensor) -> None:
     mean = means[name]
     assert isinstance(mean, LabelledMean)
     mean.add(losses)
-
-
-def _take(means: nn.ModuleDict) -> dict[str, MetricValue]:
-    """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
-    values: dict[str, MetricValue] = {}
-    for name, mean in means.items():
-        assert isinstance(mean, LabelledMean)
-        values[name if name == "loss" else f"{name}/loss"] = mean.compute()
-        mean.reset()
-    return values

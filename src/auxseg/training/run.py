@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(path: Path) -> None:
+    """Raises :class:`UsageError` unless files can be written into a folder, made if need be."""
+    nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{nearest}: is a file; --out takes a folder")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{nearest}: may not be written to; choose another --out")
+
+
 class RunDirectory:
     """Names, reads and writes the files of one run.
 
@@ -67,19 +77,23 @@ class RunDirectory:
 
     def check_startable(self, resume: bool) -> None:
         """Raises :class:`UsageError` where a fresh run would overwrite something."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path}: is a file; --out takes a folder")
+        check_folder(self.path)
         if not resume and self.path.is_dir() and any(self.path.iterdir()):
             raise UsageError(
                 f"{self.path}: is not empty; go on with --resume or choose another --out"
             )
 
-    def check_same(self, config: Config) -> None:
-        """Raises :class:`UsageError` if the run was started with other options."""
+    def check_resumable(self, config: Config) -> None:
+        """Raises :class:`UsageError` if the run was started with other options.
+
+        Raises :class:`DataError` if its last checkpoint is damaged.
+        """
+        if self.last.is_file() and not zipfile.is_zipfile(self.last):
+            raise DataError(f"{self.last}: is damaged; delete it to start this run afresh")
         if not self.config_file.is_file():
             return
         before, now = _flat(plain(self.read_config()[0])), _flat(plain(config))
-        for key in before.keys() | now.keys():
+        for key in sorted(before.keys() | now.keys()):
             if key not in MAY_DIFFER and before.get(key) != now.get(key):
                 raise UsageError(
                     f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}; "
@@ -105,11 +119,7 @@ class RunDirectory:
         try:
             classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
             preset = content["preset"]
-            groups = {
-                name: content[name]
-                for name in content
-                if name not in ("version", "preset", "classes")
-            }
+            groups = {name: content[name] for name in content if name not in options.RUN_KEYS}
         except (KeyError, TypeError):
             raise DataError(f"{self.config_file}: is no run's configuration") from None
         return options.from_plain(preset, groups, CHOICES), classes
