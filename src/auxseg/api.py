@@ -8,6 +8,7 @@ from typing import Any
 from auxseg import options
 from auxseg.build import CHOICES
 from auxseg.config import Config
+from auxseg.errors import UsageError
 from auxseg.predict import Predictor, load
 from auxseg.presets import preset as find_preset
 from auxseg.training.fit import Result
@@ -44,6 +45,9 @@ def train(
         settings: see :func:`configure`.
     """
     config = configure(preset, **settings)
+    if out is None and config.training.devices != 1:
+        # Every process would look for a free name of its own.
+        raise UsageError("out: name a run directory where devices is not 1")
     return fit(config, out if out is not None else _free_directory(preset), resume=resume)
 
 

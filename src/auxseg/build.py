@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from auxseg.balancing import BALANCERS, Balancer
-from auxseg.config import AugmentationConfig, Config, DataConfig, leaves
+from auxseg.config import AugmentationConfig, Config, DataConfig
 from auxseg.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.augmentation import Augment
@@ -59,10 +60,6 @@ class Data:
     split: Split
     masks: tuple[int, ...] | None
     messages: tuple[str, ...]
-
-    @property
-    def classes(self) -> ClassNames:
-        return ClassNames(self.dataset.mask_classes, self.dataset.label_classes)
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -191,8 +188,11 @@ def _wants_imagenet(config: Config) -> bool:
     return config.model.pretrained and config.model.weights == "imagenet"
 
 
-def load_starting_weights(model: MultiTaskModel, path: Path, config: Config, data: Data) -> None:
+def load_starting_weights(model: MultiTaskModel, config: Config, data: Data) -> None:
     """Loads the encoder's weights; of plain ones the batch norms are calibrated on images."""
+    path = starting_weights(config)
+    if path is None:
+        return
     variant = load_encoder(model.encoder, path)
     if variant == "bn" or not config.model.calibrate:
         return
@@ -225,13 +225,12 @@ class Prepare:
 
 
 def make_augment(config: AugmentationConfig) -> Augment:
-    return Augment(**{key.split(".")[1]: getattr(config, key.split(".")[1])
-                      for key, _ in leaves() if key.startswith("augmentation.")})  # fmt: skip
+    return Augment(**vars(config))
 
 
 def make_train_loader(
     config: Config, data: Data, tasks: Mapping[str, Task], *, rank: int = 0, world_size: int = 1
-) -> DataLoader[LabelledImages]:
+) -> DataLoader[Any]:
     """Shuffled, augmented batches of the training images."""
     seed = config.training.seed
     sampler = EpochSampler(
@@ -256,7 +255,7 @@ def make_eval_loader(
     *,
     rank: int = 0,
     world_size: int = 1,
-) -> DataLoader[LabelledImages]:
+) -> DataLoader[Any]:
     """Batches of one part (train, val or test), in order and unchanged, with its visible labels."""
     indices = getattr(data.split, part)
     if not indices:

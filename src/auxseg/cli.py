@@ -32,7 +32,7 @@ def train(arguments: Sequence[str]) -> int:
     from auxseg.build import CHOICES
     from auxseg.training.fit import train as fit
 
-    example = "auxseg train mtan-3task --data folder --root photos --out runs/photos"
+    example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
     parser = _parser("train", train, example)
     parser.add_argument("preset", type=str, help=f"the system: {', '.join(PRESETS)}")
     parser.add_argument("--out", type=str, required=True, help="the run directory, new or empty")
@@ -99,16 +99,13 @@ def reproduce(arguments: Sequence[str]) -> int:
     from auxseg import reproduce as table
     from auxseg.build import CHOICES
 
-    example = "auxseg reproduce --data shapes --presets [segnet-1task,mtan-3task] --out runs/table1"
+    example = "auxseg reproduce --data shapes --presets segnet-1task,mtan-3task --out runs/table1"
     parser = _parser("reproduce", reproduce, example)
     parser.add_argument(
         "--out", type=str, required=True, help="the folder for runs, table and pictures"
     )
     parser.add_argument(
-        "--presets",
-        type=tuple[str, ...],
-        default=tuple(PRESETS),
-        help="systems, as [A,B]; all by default",
+        "--presets", type=str, default=",".join(PRESETS), help="systems, as A,B; all by default"
     )
     parser.add_argument(
         "--seeds", type=int, default=1, help="runs of each system, seeds counting up"
@@ -123,9 +120,10 @@ def reproduce(arguments: Sequence[str]) -> int:
     for name, value in (("seeds", parsed.seeds), ("jobs", parsed.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"--{name}: {value} is too small, the least allowed is 1")
-    if not parsed.presets or len(set(parsed.presets)) < len(parsed.presets):
-        raise UsageError("--presets: name systems, each once, as [A,B]")
-    configs = [_preset_config(name, parsed) for name in parsed.presets]
+    names = [name.strip() for name in parsed.presets.strip("[]").split(",")]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--presets: {parsed.presets} names a system twice")
+    configs = [_preset_config(name, parsed) for name in names]
     failures = table.reproduce(configs, Path(parsed.out), seeds=parsed.seeds, jobs=parsed.jobs)
     for failure in failures:
         print(f"auxseg: {failure}", file=sys.stderr)
@@ -152,7 +150,7 @@ def data(arguments: Sequence[str]) -> int:
 
 def data_check(arguments: Sequence[str]) -> int:
     """say what a data folder holds, and everything that is missing or broken in it"""
-    from auxseg.data.check import check_root
+    from auxseg.data.check import FILE_BASED, check_root
 
     parser = _parser("data check", data_check, "auxseg data check photos")
     parser.add_argument("root", type=str, help="the data set's folder")
@@ -160,7 +158,7 @@ def data_check(arguments: Sequence[str]) -> int:
         "--data.name",
         type=str | None,
         default=None,
-        help="folder, oxford-pet or oxpet-h5 (short: --data); found out by default",
+        help=f"{', '.join(FILE_BASED)} (short: --data); found out by default",
     )
     parser.add_argument(
         "--data.ignore_index",
@@ -220,7 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"auxseg: {error}", file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
-        print("auxseg: stopped; what was written is kept, --resume goes on", file=sys.stderr)
+        further = {"train": ", --resume goes on", "reproduce": ", the same command goes on"}
+        print(f"auxseg: stopped{further.get(given[0], '')}", file=sys.stderr)
         status = 130
     except BrokenPipeError:
         # The reader went away (`auxseg … | head`): nothing more to say, and nowhere to say it.

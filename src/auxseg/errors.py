@@ -26,4 +26,4 @@ class UnreadableImageError(DataError):
 
 
 class TrainingError(AuxsegError):
-    """Training cannot go on (a loss that is not a number, a run directory of another run, …)."""
+    """Training cannot go on (a loss that is not a number, no memory, …)."""

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from auxseg.data.decode import read_image, stretch
-from auxseg.data.folder_files import IMAGE_ENDINGS, is_image
+from auxseg.data.folder_files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.errors import UnreadableImageError, UsageError
 from auxseg.evaluation.measure import load_model, pick_device
 from auxseg.models import MultiTaskModel
@@ -135,7 +135,7 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(item for item in path.iterdir() if is_image(item))
+            inside = [item for item in list_files(path) if is_image(item)]
             if not inside:
                 raise UsageError(f"{path}: holds no image ({', '.join(IMAGE_ENDINGS)})")
             found += inside

@@ -17,10 +17,10 @@ import torch
 
 from auxseg import build
 from auxseg.config import Config
-from auxseg.errors import AuxsegError
+from auxseg.errors import AuxsegError, DataError
 from auxseg.evaluation.measure import evaluate
 from auxseg.evaluation.table1 import SystemResult, for_terminal, table1
-from auxseg.evaluation.tables import to_csv, to_markdown
+from auxseg.evaluation.tables import format_value, to_csv, to_markdown
 from auxseg.report.gallery import spread, write_gallery
 from auxseg.training.fit import train
 from auxseg.training.pretrain import generated_weights
@@ -35,9 +35,14 @@ GENERATED = "generated"
 DEMONSTRATION: dict[str, Any] = {
     "model.width": 0.125,
     "model.weights": GENERATED,
-    "training.epochs": 10,
+    "training.epochs": 3,
     "training.batch_size": 10,
     "training.lr": 3e-3,
+    # Three epochs over 1000 drawings are too few to overfit: moving the pictures only slows them.
+    "augmentation.scale": (1.0, 1.0),
+    "augmentation.rotation": 0.0,
+    "augmentation.translation": 0.0,
+    "augmentation.hue": 0.0,
 }
 
 GALLERY_PHOTOS = 6
@@ -49,6 +54,10 @@ class Run:
 
     config: Config
     directory: Path
+
+    @property
+    def preset(self) -> str:
+        return self.config.preset
 
     @property
     def name(self) -> str:
@@ -71,27 +80,37 @@ def reproduce(
         one line per run that failed; the others are in the table.
     """
     check_folder(out)
+    dataset = build.open_dataset(configs[0].data)
+    for config in configs:  # a mistake that all share is told before the first hour, not after
+        build.check_weights(config)
+        build.make_balancer(config, build.make_tasks(config, dataset.classes))
+    data = build.open_data(configs[0], dataset)  # decoded once, not by every process
+    if not data.split.test:
+        raise DataError(f"the test split of {dataset.NAME} has no images")
+    origins = {config.preset: weights_origin(config) for config in configs}
     configs = [_with_weights(config) for config in configs]
     runs = [
         Run(_with_seed(config, seed), out / "runs" / f"{config.preset}-seed{seed}")
         for seed in range(configs[0].training.seed, configs[0].training.seed + seeds)
         for config in configs
     ]
-    # Decoded once here, and not by every process at once.
-    data = build.open_data(configs[0])
+    # The largest first: no long one is left to run alone in the end.
+    sizes = {c.preset: count_parameters(c, dataset.classes) for c in configs}
+    runs.sort(key=lambda run: -sizes[run.preset])
     failures = _run_all(runs, jobs or default_jobs())
-    done = [run for run in runs if run.name not in failures]
+    done = {
+        preset: [run.directory for run in runs if run.name not in failures and run.preset == preset]
+        for preset in origins
+    }
+    done = {preset: directories for preset, directories in done.items() if directories}
     if done:
-        results = [_collect(config, done) for config in configs if _of(config, done)]
-        rows = table1(results)
-        _write(out, rows, caption(configs[0], data, seeds))
-        systems = {run.config.preset: run.directory for run in reversed(done)}
-        ordered = {
-            config.preset: systems[config.preset] for config in configs if config.preset in systems
-        }
+        rows = table1(
+            [_collect(preset, origins[preset], sizes[preset], done[preset]) for preset in done]
+        )
+        _write_table(out, rows, caption(configs[0], data, seeds))
         photos = spread(data.split.test, GALLERY_PHOTOS)
-        write_gallery(out / "gallery.png", data.dataset, photos, ordered)
-        print(f"\n{to_markdown(for_terminal(rows))}\n\n{caption(configs[0], data, seeds)}")
+        firsts = {preset: directories[0] for preset, directories in done.items()}
+        write_gallery(out / "gallery.png", dataset, photos, firsts)
         print(f"\nwritten: {out / 'table1.md'}, {out / 'table1.csv'}, {out / 'gallery.png'}")
     return [f"{name}: {message}" for name, message in failures.items()]
 
@@ -123,7 +142,7 @@ def _with_weights(config: Config) -> Config:
         return config
     size = build.resolve(config, build.open_dataset(config.data)).data.image_size
     assert size is not None
-    path = generated_weights(config.model.width, size)
+    path = generated_weights(config.model.width, size, config.training.accelerator)
     return replace(config, model=replace(config.model, weights=str(path)))
 
 
@@ -171,39 +190,31 @@ def run_one(run: Run) -> str:
     metrics = evaluate(run.directory, "test", accelerator=run.config.training.accelerator)
     seconds = sum(float(row["seconds"]) for row in RunDirectory(run.directory).read_history())
     iou = ", ".join(
-        f"{part} IoU {values['segmentation/iou']:.3f}"
+        f"{part} IoU {format_value(values['segmentation/iou'])}"
         for part, values in (("val", result.metrics), ("test", metrics))
     )
     return f"{iou}, {seconds:.0f} s"
 
 
-def _of(config: Config, runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if run.config.preset == config.preset]
-
-
-def _collect(config: Config, done: Sequence[Run]) -> SystemResult:
-    directories = [RunDirectory(run.directory) for run in _of(config, done)]
-    stored, classes = directories[0].read_config()
-    seconds = [float(row["seconds"]) for run in directories for row in run.read_history()]
+def _collect(
+    preset: str, origin: str, parameters: int, directories: Sequence[Path]
+) -> SystemResult:
+    runs = [RunDirectory(directory) for directory in directories]
+    seconds = [float(row["seconds"]) for run in runs for row in run.read_history()]
     return SystemResult(
-        preset=config.preset,
-        metrics=[run.read_metrics("test") for run in directories],
-        weights=weights_name(config),
-        parameters=count_parameters(stored, classes),
+        preset=preset,
+        metrics=[run.read_metrics("test") for run in runs],
+        weights=origin,
+        parameters=parameters,
         seconds=mean(seconds),
     )
 
 
-def weights_name(config: Config) -> str:
+def weights_origin(config: Config) -> str:
     """Where the encoder's starting weights come from, in a word."""
-    if not config.model.pretrained or config.model.weights == "none":
-        return "–"
-    if config.model.weights == "imagenet":
-        return "ImageNet"
-    name = Path(config.model.weights).name
-    if name.startswith("shapes-"):
-        return "drawings"
-    return "ImageNet" if "imagenet" in name.lower() else name
+    weights = config.model.weights if config.model.pretrained else "none"
+    names = {"none": "–", "imagenet": "ImageNet", GENERATED: "drawings"}
+    return names.get(weights) or Path(weights).stem
 
 
 def count_parameters(config: Config, classes: ClassNames) -> int:
@@ -211,10 +222,10 @@ def count_parameters(config: Config, classes: ClassNames) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _write(out: Path, rows: list[list[str]], text: str) -> None:
-    for name, content in (
-        ("table1.md", f"{to_markdown(rows)}\n\n{text}\n"),
-        ("table1.csv", to_csv(rows)),
-    ):
+def _write_table(out: Path, rows: list[list[str]], text: str) -> None:
+    """Writes the table as Markdown and CSV, and prints it."""
+    contents = {"table1.md": f"{to_markdown(rows)}\n\n{text}\n", "table1.csv": to_csv(rows)}
+    for name, content in contents.items():
         with replacing(out / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
+    print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")

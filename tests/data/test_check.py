@@ -110,7 +110,7 @@ def test_detect(tmp_path: Path, root: Path) -> None:
 
 
 def test_unknown_name(root: Path) -> None:
-    with pytest.raises(UsageError, match="data: 'coco' is not one of oxford-pet, oxpet-h5, folder"):
+    with pytest.raises(UsageError, match="data: 'coco' is not one of oxford-pet, folder, oxpet-h5"):
         check_root(root, "coco")
 
 

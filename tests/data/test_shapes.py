@@ -47,13 +47,13 @@ def test_every_number_of_the_key_changes_the_picture(other: dict[str, int]) -> N
 
 @pytest.mark.parametrize("index", range(12))
 def test_is_the_same_picture_at_every_size(index: int) -> None:
-    small, large = draw(4, index, 64), draw(4, index, 128)
-    reduced = cv2.resize(large.mask * 255, (64, 64), interpolation=cv2.INTER_AREA) > 127
+    small, large = draw(4, index, 128), draw(4, index, 256)
+    reduced = cv2.resize(large.mask * 255, (128, 128), interpolation=cv2.INTER_AREA) > 127
     both, either = (reduced & (small.mask > 0)).sum(), (reduced | (small.mask > 0)).sum()
     assert both / either > 0.9
     # Sensor noise and the finest patterns belong to the pixels: compare what is left of the rest.
-    image = cv2.resize(large.image, (64, 64), interpolation=cv2.INTER_AREA)
-    coarse = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), 2) for one in (image, small.image)]
+    image = cv2.resize(large.image, (128, 128), interpolation=cv2.INTER_AREA)
+    coarse = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), 4) for one in (image, small.image)]
     assert np.abs(coarse[0] - coarse[1]).mean() < 4
     assert small.species == large.species
     np.testing.assert_array_equal(small.box, large.box)

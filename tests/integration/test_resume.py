@@ -127,6 +127,12 @@ def test_a_killed_run_can_be_evaluated(run: Path) -> None:
     assert runs.metrics(run, "test")["segmentation/iou"] is not None
 
 
+def test_evaluating_a_killed_run_does_not_finish_it(run: Path, straight: Path) -> None:
+    auxseg("evaluate", run, "--split", "val").succeeded()
+    resume(run).succeeded()
+    assert_same(run, straight)
+
+
 def test_killed_run_without_resume_is_kept(run: Path) -> None:
     before = runs.snapshot(run)
     auxseg(*LINE, "--out", run).failed(2, str(run), "--resume")

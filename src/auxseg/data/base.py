@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from auxseg.types import Sample
+from auxseg.types import ClassNames, Sample
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,18 @@ class Dataset(ABC):
     label_classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    #: What a folder of this data set holds, for error messages; empty where there is no folder.
+    LAYOUT: ClassVar[str] = ""
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Whether a folder has this data set's layout (``auxseg data check`` finds it out so)."""
+        return False
+
+    @property
+    def classes(self) -> ClassNames:
+        return ClassNames(self.mask_classes, self.label_classes)
+
     @abstractmethod
     def __len__(self) -> int:
         """The number of images, readable or not."""
@@ -62,7 +74,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self, index: int, size: int | None = None) -> Sample:
-        """Decodes one image and its labels.
+        """Decodes one image and its labels; called from several threads at once.
 
         Args:
             size: stretch image and mask to ``(size, size)``; None keeps the native size.

@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from auxseg.construct import construct
+from auxseg.data import DATASETS
 from auxseg.data.base import Dataset
 from auxseg.data.folder import Folder
-from auxseg.data.folder_files import IMAGE_ENDINGS, is_image
 from auxseg.data.options import one_of
-from auxseg.data.oxford_pet import OxfordPet
-from auxseg.data.oxpet_h5 import KINDS, PARTS, OxpetH5
 from auxseg.data.problems import DataProblemsError
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX
 
-_FILE_BASED: dict[str, type[Dataset]] = {kind.NAME: kind for kind in (OxfordPet, OxpetH5, Folder)}
+#: The data sets that are folders, by name.
+FILE_BASED = {name: kind for name, kind in DATASETS.items() if kind.LAYOUT}
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
         DataError: the layout is that of no data set, or a table's header is wrong, so that
             nothing can be counted.
     """
-    kind = _FILE_BASED[one_of("data", name or detect(root), tuple(_FILE_BASED))]
+    kind = FILE_BASED[one_of("data", name or detect(root), tuple(FILE_BASED))]
     try:
         return check(construct(kind, "data.options", options, root=root))
     except DataProblemsError as error:
@@ -100,17 +99,12 @@ def detect(root: Path) -> str:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    if (root / "annotations" / "list.txt").is_file():
-        return OxfordPet.NAME
-    if any((root / part / f"{kind}.h5").is_file() for part in PARTS for kind in KINDS):
-        return OxpetH5.NAME
-    if (root / "images").is_dir() or any(is_image(path) for path in root.iterdir()):
-        return Folder.NAME
-    raise DataError(
-        f"{root}: no known layout; {OxfordPet.NAME} needs images/ and annotations/list.txt, "
-        f"{OxpetH5.NAME} needs {{{','.join(PARTS)}}}/{{{','.join(KINDS)}}}.h5, "
-        f"{Folder.NAME} needs images/ or image files ({', '.join(IMAGE_ENDINGS)})"
-    )
+    # The folder of a user's own photos is the least particular: it comes last.
+    for name in sorted(FILE_BASED, key=lambda name: name == Folder.NAME):
+        if FILE_BASED[name].recognises(root):
+            return name
+    needs = ", ".join(f"{name} needs {kind.LAYOUT}" for name, kind in FILE_BASED.items())
+    raise DataError(f"{root}: no known layout; {needs}")
 
 
 def _look(dataset: Dataset, index: int) -> _Finding:

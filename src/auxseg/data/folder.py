@@ -10,7 +10,7 @@ import numpy as np
 from auxseg.data.base import Dataset, Split
 from auxseg.data.boxes import relative_box
 from auxseg.data.decode import read_image, stretch
-from auxseg.data.folder_files import find_files
+from auxseg.data.folder_files import IMAGE_ENDINGS, find_files, is_image, list_files
 from auxseg.data.folder_labels import PARTS, LabelTable, Row, read_labels
 from auxseg.data.folder_masks import (
     MAX_CLASSES,
@@ -55,6 +55,7 @@ class Folder(Dataset):
     NAME: ClassVar[str] = "folder"
     SPLITS: ClassVar[tuple[str, ...]] = ("stratified",)
     IMAGE_SIZE: ClassVar[int] = 256
+    LAYOUT: ClassVar[str] = f"images/ or image files ({', '.join(IMAGE_ENDINGS)})"
 
     def __init__(
         self,
@@ -81,6 +82,10 @@ class Folder(Dataset):
         problems = [*files.problems, *table.problems, *self._without_part(), *mask_problems]
         if problems:
             raise DataProblemsError(problems, partial=self)
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (root / "images").is_dir() or any(map(is_image, list_files(root)))
 
     def __len__(self) -> int:
         return len(self._images)

@@ -34,7 +34,7 @@ def find_files(root: Path) -> FolderFiles:
         DataError: there is no image.
     """
     folder = root / "images" if (root / "images").is_dir() else root
-    images = [path for path in _files(folder) if is_image(path)]
+    images = [path for path in list_files(folder) if is_image(path)]
     if not images:
         raise DataError(
             f"{folder}: holds no image ({', '.join(IMAGE_ENDINGS)}; subfolders are not searched)"
@@ -56,7 +56,7 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_ENDINGS
 
 
-def _files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """The folder's files without hidden ones (.DS_Store, ._cat.jpg), in byte order."""
     files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return sorted(files, key=lambda path: path.name.encode(errors="surrogateescape"))
@@ -79,7 +79,7 @@ def _without_twins(images: list[Path]) -> tuple[list[Path], list[str]]:
 def _masks(folder: Path, stems: set[str]) -> tuple[dict[str, Path], list[str]]:
     masks: dict[str, Path] = {}
     problems = []
-    for path in _files(folder) if folder.is_dir() else []:
+    for path in list_files(folder) if folder.is_dir() else []:
         if path.suffix.lower() != ".png":
             problems.append(f"{path}: masks are PNG files, masks/STEM.png")
         elif path.stem not in stems:
@@ -90,7 +90,7 @@ def _masks(folder: Path, stems: set[str]) -> tuple[dict[str, Path], list[str]]:
 
 
 def _strangers(folder: Path) -> tuple[str, ...]:
-    others = [path.name for path in _files(folder) if not is_image(path)]
+    others = [path.name for path in list_files(folder) if not is_image(path)]
     if not others:
         return ()
     return (f"files in {folder.name}/ that are no images: {len(others)} (first: {others[0]})",)

@@ -116,7 +116,7 @@ def make_loader(
     num_workers: int = 0,
     drop_last: bool = False,
     pin_memory: bool = False,
-) -> DataLoader[LabelledImages]:
+) -> DataLoader[Any]:
     """Batches of an epoch.
 
     Args:

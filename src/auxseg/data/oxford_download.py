@@ -8,8 +8,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import pooch
-
+from auxseg.data.cache import cache_root
 from auxseg.data.download import download
 from auxseg.errors import DataError
 
@@ -24,8 +23,7 @@ ARCHIVES = {
 
 def default_root() -> Path:
     """Where a downloaded data set lies: in ``$AUXSEG_CACHE``, else the user's cache folder."""
-    cache = os.environ.get("AUXSEG_CACHE") or pooch.os_cache("auxseg")
-    return Path(cache) / "oxford-iiit-pet"
+    return cache_root() / "oxford-iiit-pet"
 
 
 def download_oxford_pet(

@@ -58,6 +58,7 @@ class OxfordPet(Dataset):
     NAME: ClassVar[str] = "oxford-pet"
     SPLITS: ClassVar[tuple[str, ...]] = ("official", "paper", "stratified")
     IMAGE_SIZE: ClassVar[int] = 256
+    LAYOUT: ClassVar[str] = "images/ and annotations/list.txt"
 
     def __init__(
         self,
@@ -82,6 +83,10 @@ class OxfordPet(Dataset):
         problems += part_problems
         if problems:
             raise DataProblemsError(problems, partial=self)
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (root / "annotations" / "list.txt").is_file()
 
     def __len__(self) -> int:
         return len(self._entries)

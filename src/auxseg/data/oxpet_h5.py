@@ -60,6 +60,7 @@ class OxpetH5(Dataset):
     NAME: ClassVar[str] = "oxpet-h5"
     SPLITS: ClassVar[tuple[str, ...]] = ("files",)
     IMAGE_SIZE: ClassVar[int] = 256
+    LAYOUT: ClassVar[str] = f"{{{','.join(PARTS)}}}/{{{','.join(KINDS)}}}.h5"
 
     def __init__(
         self, root: Path | str | None = None, split: str | None = None, split_seed: int = 0
@@ -77,6 +78,10 @@ class OxpetH5(Dataset):
     def __getstate__(self) -> dict[str, Any]:
         # Open HDF5 files do not travel to other processes.
         return {**self.__dict__, "_arrays": {}}
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return any((root / part / f"{kind}.h5").is_file() for part in PARTS for kind in KINDS)
 
     def __len__(self) -> int:
         return self._starts[-1]

@@ -1,4 +1,4 @@
-"""Metrics of a trained run on a part of its data, or of another data set."""
+"""Metrics of a trained run on a part of its data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
 
 from auxseg import build
 from auxseg.config import Config
@@ -53,6 +54,8 @@ def evaluate(
 ) -> dict[str, MetricValue]:
     """Evaluates a run's best weights and writes ``metrics-SPLIT.json`` into the run.
 
+    TensorBoard gets the same numbers, behind the split's name, at the best epoch.
+
     Args:
         split: train, val or test.
         root: where the data set lies now, if it moved since training.
@@ -64,28 +67,34 @@ def evaluate(
     config = build.moved(config, root)
     model, tasks = load_model(run, config, classes)
     data = build.open_data(config)
-    if data.classes != classes:
+    found = data.dataset.classes
+    if found != classes:
         raise UsageError(
-            f"{config.data.name}: its classes {data.classes} are not those of the run, {classes}"
+            f"{config.data.name}: its classes {found} are not those of the run, {classes}"
         )
     device = pick_device(accelerator)
     loader = build.make_eval_loader(config, data, tasks, split)
     metrics = measure(model.to(device), tasks, loader, device)
     run.write_metrics(split, metrics)
+    with SummaryWriter(str(run.path)) as events:
+        for name, value in metrics.items():
+            if isinstance(value, float):
+                events.add_scalar(f"{split}/{name}", value, run.best_metrics()[0])
     return metrics
 
 
 def pick_device(accelerator: str) -> torch.device:
-    """Lightning's accelerator name → a torch device."""
+    """Lightning's accelerator name → a torch device; ``auto`` is the best there is."""
+    usable = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if accelerator == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    names = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
-    if accelerator not in names:
-        raise UsageError(
-            f"--accelerator: {accelerator!r} is unknown; allowed are auto, {', '.join(names)}"
-        )
-    if names[accelerator] == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--accelerator: there is no GPU that torch can use; allowed here are auto, cpu"
-        )
-    return torch.device(names[accelerator])
+        return torch.device(next(name for name, there in usable.items() if there))
+    name = "cuda" if accelerator == "gpu" and usable["cuda"] else accelerator
+    name = "mps" if name == "gpu" and usable["mps"] else name
+    if not usable.get(name, False):
+        allowed = ", ".join(["auto", *(name for name, there in usable.items() if there)])
+        raise UsageError(f"--accelerator: {accelerator!r} cannot be used; allowed here: {allowed}")
+    return torch.device(name)

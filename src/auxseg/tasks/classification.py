@@ -36,7 +36,7 @@ class Classification(Task):
         if len(classes.label) < 2:
             raise DataError(
                 "classification needs at least two image classes; this data set has "
-                f"{len(classes.label)}"
+                f"{len(classes.label)} (a folder has them in labels.csv; segnet-1task needs none)"
             )
 
     @property

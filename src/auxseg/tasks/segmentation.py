@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics import Metric
 
 from auxseg.errors import DataError
 from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
@@ -85,6 +85,34 @@ class Segmentation(Task):
         return canvas
 
 
+class ConfusionMatrix(Metric):
+    """n_ij, the labelled pixels of class i predicted as j, added up over batches and processes.
+
+    torchmetrics' own goes through a mesh of pixels × K² wherever deterministic algorithms are on,
+    as in our training: gigabytes for twenty classes.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        zeros = torch.zeros(num_classes, num_classes, dtype=torch.long)
+        self.add_state("counts", zeros, dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, value: Tensor) -> None:
+        """Adds class indices of any one shape; pixels of :data:`IGNORE_INDEX` do not count."""
+        seen = value != IGNORE_INDEX
+        pairs = self.num_classes * value[seen] + prediction[seen]
+        size = self.num_classes**2
+        self.counts += torch.bincount(pairs, minlength=size).view_as(self.counts)
+
+    def compute(self) -> Tensor:
+        """float64 (K, K), on the CPU: not every device has float64."""
+        return self.counts.cpu().double()
+
+
 class SegmentationMetrics(TaskMetrics):
     """IoU, frequency-weighted IoU, F1 and pixel accuracy from one pooled confusion matrix.
 
@@ -97,18 +125,16 @@ class SegmentationMetrics(TaskMetrics):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.confusion = MulticlassConfusionMatrix(
-            num_classes, ignore_index=IGNORE_INDEX, validate_args=False
-        )
+        self.confusion = ConfusionMatrix(num_classes)
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
         self.confusion.update(prediction.argmax(dim=1), value)
 
     def compute(self) -> dict[str, MetricValue]:
         if not self.confusion.update_called:  # torchmetrics warns otherwise
-            nothing = torch.full((1,), IGNORE_INDEX, device=self.confusion.device)
-            self.confusion.update(torch.zeros_like(nothing), nothing)
-        matrix = self.confusion.compute().double()
+            nothing = torch.zeros(0, dtype=torch.long, device=self.confusion.device)
+            self.confusion.update(nothing, nothing)
+        matrix = self.confusion.compute()
         names = (*Segmentation.METRICS, "iou_per_class")
         if matrix.sum() == 0:
             return dict.fromkeys(names)

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from auxseg import build
 from auxseg.config import Config
-from auxseg.errors import DataError, UsageError
+from auxseg.errors import DataError, TrainingError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
@@ -70,30 +70,29 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # Lightning's further processes start later
     if first:
         run.check_startable(resume)
-    # What fails fast comes first; the weights may be a long download.
+    # What fails fast comes first: decoding takes minutes, the weights may be a long download.
     build.check_weights(config)
     dataset = build.open_dataset(config.data)
     config = build.resolve(config, dataset)
     if resume:
         run.check_resumable(config)
-        if run.finished:
+        if run.finished(config.training.epochs):
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
-    weights = build.starting_weights(config)
-    data = build.open_data(config, dataset)
-    tasks = build.make_tasks(config, data.classes)
-    _check_labels(config, data, tasks)
-    model = build.make_model(config, tasks)
-    if weights is not None and not run.last.is_file():
-        build.load_starting_weights(model, weights, config, data)
+    tasks = build.make_tasks(config, dataset.classes)
     _silence_lightning()
     trainer = _trainer(config, run, tasks, quiet)
+    data = build.open_data(config, dataset)
+    _check_labels(config, data, tasks)
+    model = build.make_model(config, tasks)
+    if not run.last.is_file():
+        build.load_starting_weights(model, config, data)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
     if first:  # nothing is written before everything could be built
         for message in () if quiet else data.messages:
             print(message, file=sys.stderr)
-        run.write_config(config, data.classes, version("auxseg"))
+        run.write_config(config, dataset.classes, version("auxseg"))
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
@@ -113,6 +112,11 @@ def _fit(
     except SystemExit:
         # Lightning's answer to Ctrl-C.
         raise KeyboardInterrupt from None
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"out of memory ({str(error).splitlines()[0]}); lower --batch-size, --image-size or "
+            "--width, with another --out"
+        ) from None
 
 
 def _module_and_loaders(

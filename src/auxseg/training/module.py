@@ -19,9 +19,6 @@ from auxseg.models.initialise import keyed_generator
 from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
 from auxseg.types import Batch, Target
 
-#: On a GPU, looking at a loss makes the processor wait: so only every so many steps.
-CHECK_EVERY = 50
-
 
 class MultiTaskModule(pl.LightningModule):
     """Trains one model on several tasks. Optimisation is manual: one path for all balancers.
@@ -64,7 +61,7 @@ class MultiTaskModule(pl.LightningModule):
         if not losses:
             return  # not one label in this batch
         loss = self.balancer(losses)
-        self._check_finite(loss, losses, batch_idx)
+        self._check_finite(loss, losses)
         _add(self.train_means, "loss", loss.detach())
         self.step_losses = {name: value.detach() for name, value in losses.items()}
         self._update(loss)
@@ -98,12 +95,15 @@ class MultiTaskModule(pl.LightningModule):
         assert not isinstance(optimizer, list)
         optimizer.zero_grad()
         self.manual_backward(loss)
-        if self.config.clip_norm is not None:
-            self.clip_gradients(optimizer.optimizer, self.config.clip_norm, "norm")
         optimizer.step()
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.step()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # Here, and not before step(), gradients of 16-bit training are back at their own scale.
+        if self.config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.config.clip_norm)
 
     def on_train_epoch_end(self) -> None:
         self.train_losses = self._take(self.train_means)
@@ -112,9 +112,7 @@ class MultiTaskModule(pl.LightningModule):
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
         self._log({"train/lr": optimizer.param_groups[0]["lr"]})
 
-    def _check_finite(self, loss: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
-        if loss.device.type != "cpu" and step % CHECK_EVERY:
-            return
+    def _check_finite(self, loss: Tensor, losses: Mapping[str, Tensor]) -> None:
         if not bool(torch.isfinite(loss)):
             bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
             raise self._diverged(", ".join(bad) or "the balanced loss")

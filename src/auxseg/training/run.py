@@ -24,19 +24,19 @@ from auxseg.errors import DataError, UsageError
 from auxseg.types import ClassNames
 
 #: Options that change where and how fast a run computes, not what: they may differ on resume.
-MAY_DIFFER = {
-    "training.accelerator", "training.devices", "data.num_workers", "data.root", "data.cache_dir",
-}  # fmt: skip
+MAY_DIFFER = {"training.accelerator", "data.num_workers", "data.root", "data.cache_dir"}
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary name beside ``path``, renamed in the end: never a half-written file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -68,10 +68,9 @@ class RunDirectory:
     def metrics_file(self, split: str) -> Path:
         return self.path / f"metrics-{split}.json"
 
-    @property
-    def finished(self) -> bool:
-        """Whether training came to its end: it writes the validation metrics last."""
-        return self.metrics_file("val").is_file()
+    def finished(self, epochs: int) -> bool:
+        """Whether training came to its end: all epochs, then the validation metrics."""
+        return len(self.read_history()) >= epochs and self.metrics_file("val").is_file()
 
     # -- starting -------------------------------------------------------------------------------
 

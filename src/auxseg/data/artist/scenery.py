@@ -35,13 +35,13 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     Returns:
         float32 (size, size, 3), RGB around [0, 255].
     """
-    scene = _surface(rng, size, 0.85)
+    scene = _surface(rng, size, 0.96)
     if rng.random() < 0.5:
         horizon, tilt = rng.uniform(0.35, 0.85), rng.normal(0.0, 0.05)
         floor = np.array([[-0.1, horizon - tilt], [1.1, horizon + tilt], [1.1, 1.2], [-0.1, 1.2]])
         alpha = reduce(_filled([floor], size))
-        paste(scene, times(_surface(rng, size, 0.85), alpha), alpha, shadow=0.0)
-    if rng.random() < 0.35:
+        paste(scene, times(_surface(rng, size, 0.96), alpha), alpha, shadow=0.0)
+    if rng.random() < 0.15:
         width = rng.choice([rng.uniform(0.006, 0.014), rng.uniform(0.025, 0.05)])
         _add_meadow(rng, scene, rng.uniform(-0.1, 0.5), width)
     return scene
@@ -53,7 +53,7 @@ def add_thing(rng: np.random.Generator, scene: np.ndarray, outline: np.ndarray) 
     mask, line = _filled([outline], size), canvas(size)
     draw_line(line, corners(outline, len(line)))
     alpha = reduce(mask)
-    paste(scene, shaded(times(_surface(rng, size, 0.3), alpha), reduce(line)), alpha)
+    paste(scene, shaded(times(_surface(rng, size, 0.75), alpha), reduce(line)), alpha)
     return mask
 
 
@@ -79,9 +79,9 @@ def add_occluder(
         if not _contains(tuft, face):
             mask = _filled(list(tuft), len(scene))
             alpha = reduce(mask)
-            paste(scene, times(_surface(rng, len(scene), 0.7), alpha), alpha)
+            paste(scene, times(_surface(rng, len(scene), 0.9), alpha), alpha)
             return mask
-    elif choice < 0.25:
+    elif choice < 0.2:
         outline = thing(rng, body[rng.integers(len(body))], rng.uniform(0.08, 0.16))
         if not _contains(outline, face):
             return add_thing(rng, scene, outline)
@@ -107,7 +107,7 @@ def _surface(rng: np.random.Generator, size: int, surroundings: float) -> np.nda
     """A surface of any pattern in any direction, in colours of fur or of surroundings."""
     kind = PATTERNS[rng.integers(len(PATTERNS))]
     base, marking = pick_colours(rng, 2, surroundings)
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         marking = pick_marking(rng, base)
     # Fainter than a coat's markings.
     marking = base + np.float32(rng.uniform(0.1, 0.5)) * (marking - base)

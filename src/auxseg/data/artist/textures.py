@@ -2,7 +2,7 @@
 
 Random numbers are drawn on small fixed grids and never once per pixel, so a surface is the same
 picture at every size, and animals, things and backgrounds share one palette and one set of
-patterns: colour and texture alone never tell what is an animal.
+patterns. Backgrounds mostly have colours of their own, but no colour is only theirs.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def surface(
     """
     amount = pattern(rng, kind, grid)
     grain = noise(rng, grid.shape[1], (10, 40))
-    strength = np.full(3, rng.uniform(5.0, 22.0), np.float32)
+    strength = np.full(3, rng.uniform(4.0, 14.0), np.float32)
     return cv2.transform(
         cv2.merge([amount, grain]), np.stack([marking - base, strength, base], axis=1)
     )
