@@ -238,17 +238,19 @@ def test_the_address_of_the_weights_names_their_hash() -> None:
 
 @pytest.mark.parametrize("calibrate", [True, False])
 def test_loaded_weights_are_calibrated_on_training_images(calibrate: bool, tmp_path: Path) -> None:
-    config = small(options={"model.calibrate": calibrate})
+    weights = tmp_path / "vgg.safetensors"
+    options = {"model.calibrate": calibrate, "model.weights": str(weights)}
+    config = small("segnet-1task", options=options)
     data = build.open_data(config)
-    model = build.make_model(config, build.make_tasks(config, data.classes))
+    model = build.make_model(config, build.make_tasks(config, data.dataset.classes))
     numbers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
     state = {}
     for number, layer in zip(numbers, model.encoder.layers(), strict=True):
         weight = layer.get_parameter("0.weight").detach().clone()
         state[f"features.{number}.weight"] = weight
         state[f"features.{number}.bias"] = torch.full((len(weight),), 0.1)
-    save_file(state, tmp_path / "vgg.safetensors")
-    build.load_starting_weights(model, tmp_path / "vgg.safetensors", config, data)
+    save_file(state, weights)
+    build.load_starting_weights(model, config, data)
     norm = model.encoder.layers()[0].get_submodule("1")
     fresh = bool((norm.get_buffer("running_var") == 1).all())
     assert fresh is not calibrate

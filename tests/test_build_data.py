@@ -92,7 +92,7 @@ def test_moved_changes_the_root_alone() -> None:
 def test_hidden_masks_are_hidden_in_training_batches_only() -> None:
     config = small(labels=4, batch_size=24)
     data = build.open_data(config)
-    tasks = build.make_tasks(config, data.classes)
+    tasks = build.make_tasks(config, data.dataset.classes)
     train = next(iter(build.make_train_loader(config, data, tasks)))
     seen = train.index[train.targets["segmentation"].present]
     assert data.masks is not None
@@ -105,7 +105,9 @@ def test_hidden_masks_are_hidden_in_training_batches_only() -> None:
 def test_evaluation_batches_are_unchanged_and_in_order() -> None:
     config = small()
     data = build.open_data(config)
-    loader = build.make_eval_loader(config, data, build.make_tasks(config, data.classes), "test")
+    loader = build.make_eval_loader(
+        config, data, build.make_tasks(config, data.dataset.classes), "test"
+    )
     batch = next(iter(loader))
     assert batch.index.tolist() == list(data.split.test)
     pixels = torch.from_numpy(data.arrays.images[list(data.split.test)])
@@ -130,7 +132,7 @@ def folder_with_parts(root: Path, *parts: str) -> Config:
 def test_an_empty_part_is_named(parts: tuple[str, ...], empty: str, tmp_path: Path) -> None:
     config = folder_with_parts(tmp_path, *parts)
     data = build.open_data(config)
-    tasks = build.make_tasks(config, data.classes)
+    tasks = build.make_tasks(config, data.dataset.classes)
     with pytest.raises(DataError, match=rf"the {empty} split of folder"):
         build.make_eval_loader(config, data, tasks, empty)
 

@@ -186,9 +186,17 @@ def _finished(pending: dict[Future[str], Run]) -> Iterator[tuple[Run, Future[str
 
 def run_one(run: Run) -> str:
     """Trains (or goes on with) one run and tests it; returns a line about it."""
+    directory = RunDirectory(run.directory)
+    tested = directory.metrics_file("test").is_file() and directory.finished(
+        run.config.training.epochs
+    )
     result = train(run.config, run.directory, resume=True, quiet=True)
-    metrics = evaluate(run.directory, "test", accelerator=run.config.training.accelerator)
-    seconds = sum(float(row["seconds"]) for row in RunDirectory(run.directory).read_history())
+    metrics = (
+        directory.read_metrics("test")
+        if tested
+        else evaluate(run.directory, "test", accelerator=run.config.training.accelerator)
+    )
+    seconds = sum(float(row["seconds"]) for row in directory.read_history())
     iou = ", ".join(
         f"{part} IoU {format_value(values['segmentation/iou'])}"
         for part, values in (("val", result.metrics), ("test", metrics))
