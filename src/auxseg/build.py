@@ -181,7 +181,10 @@ def starting_weights(config: Config) -> Path | None:
     if not _wants_imagenet(config):
         return Path(config.model.weights).expanduser()
     path = cache_root() / "weights" / Path(VGG16_URL).name
-    return download(VGG16_URL, path, known_hash=f"sha256:{VGG16_SHA256}")
+    try:
+        return download(VGG16_URL, path, known_hash=f"sha256:{VGG16_SHA256}")
+    except DataError as error:
+        raise DataError(f"{error}; --weights takes a file of your own, or none") from None
 
 
 def _wants_imagenet(config: Config) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from auxseg.data.artist.drawing import Drawing, draw
+from auxseg.data.artist.textures import COATS
 from auxseg.data.shapes import Shapes
 from auxseg.errors import UsageError
 
@@ -162,3 +163,15 @@ def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_an_index_out_of_range_is_an_error() -> None:
     with pytest.raises(IndexError, match="0 to 2"):
         Shapes(train=1, val=1, test=1).read(3)
+
+
+def test_kind_is_species_and_coat() -> None:
+    kinds, species = (Shapes(train=12, val=1, test=1, label=label) for label in ("kind", "species"))
+    assert len(kinds.label_classes) == 8
+    for index in range(12):
+        kind, which = kinds.read(index, 32).label, species.read(index, 32).label
+        assert kind is not None
+        assert which is not None
+        coat = draw(0, index, 32).coat
+        assert kinds.label_classes[kind] == f"{COATS[coat]} {species.label_classes[which]}"
+    assert kinds.options_key() != species.options_key()

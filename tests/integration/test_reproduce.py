@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from auxseg.api import configure
+from auxseg.reproduce import Run, _run_all
 
 from . import runs
 from .command import TINY, Outcome, auxseg
@@ -107,14 +111,11 @@ def test_a_failing_system_does_not_take_the_others_down(
 
 
 @pytest.mark.slow
-def test_a_system_that_fails_unexpectedly_does_not_either(
-    reproduced: Reproduced, tmp_path: Path
+def test_a_fault_of_the_program_takes_only_its_system_down(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    out = Path(shutil.copytree(reproduced[0], tmp_path / "out"))
-    failing = out / "runs" / "segnet-3task-seed0"
-    shutil.rmtree(failing)
-    failing.mkdir()
-    (failing / "checkpoints").write_text("in the way")
-    outcome = auxseg(*LINE, "--jobs", "1", "--out", out)
-    outcome.failed(1, "segnet-3task seed 0")
-    assert list(table(out)) == ["segnet-1task-scratch"]
+    """A configuration without data stands for any bug: no error that a user could cause."""
+    broken = replace(configure("segnet-1task", weights="none"), data=None)  # type: ignore[arg-type]
+    failures = _run_all([Run(broken, tmp_path / "run")], jobs=1)
+    assert "AttributeError" in failures["segnet-1task seed 0"]
+    assert "Traceback" in capfd.readouterr().err

@@ -21,8 +21,10 @@ from auxseg.config import (
     ModelConfig,
     TasksConfig,
     TrainingConfig,
+    plain,
 )
 from auxseg.data.cache import cache_root
+from auxseg.data.shapes import Shapes
 from auxseg.models.weights import save_encoder
 from auxseg.training.fit import train
 from auxseg.training.run import RunDirectory, replacing
@@ -49,7 +51,9 @@ def pretraining_config(width: float, image_size: int, accelerator: str) -> Confi
 def generated_weights(width: float, image_size: int, accelerator: str = "auto") -> Path:
     """The weights file for this width, trained on the first call and cached."""
     config = pretraining_config(width, image_size, accelerator)
-    text = json.dumps([VERSION, width, image_size])
+    # Where it is computed does not change what: the same file serves every accelerator.
+    settings = plain(pretraining_config(width, image_size, "any"))
+    text = json.dumps([VERSION, Shapes.VERSION, settings], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = cache_root() / "weights" / f"shapes-{width:g}-{key}.safetensors"
     if path.is_file():
