@@ -54,6 +54,7 @@ def random_images() -> RandomImages:
             label=torch.arange(count) % 2,
             box=torch.cat([corner, corner + extent], dim=1),
             has_mask=torch.ones(count, dtype=torch.bool),
+            counted=torch.ones(count, dtype=torch.bool),
             index=torch.arange(count),
         )
         numbers = list(missing)

@@ -8,22 +8,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
-
+from auxseg.cli_data import data
+from auxseg.config import Config
 from auxseg.errors import AuxsegError, UsageError
-from auxseg.options import Parser, add_options, nested, to_config
-from auxseg.presets import PRESETS, preset
+from auxseg.options import Parser, add_options, to_config, verb_parser
+from auxseg.presets import PAPER, PRESETS, preset
+
+#: Systems that `reproduce` trains with equal task weights, too, where they are among its presets.
+EQUAL_BY_DEFAULT = ["mtan-3task"]
+#: Options that make a preset what it is: `reproduce` takes no others for them.
+SET_BY_PRESET = ("model.architecture", "model.pretrained", "tasks.names")
 
 
 def presets(arguments: Sequence[str]) -> int:
-    """list the systems that can be trained"""
-    _parser("presets", presets, "auxseg presets").parse(arguments)
+    """list the systems that can be trained, with their tasks, architecture and parameters"""
+    from auxseg.api import configure
+    from auxseg.evaluation.cost import count_parameters
+    from auxseg.types import ClassNames
+
+    verb_parser("presets", presets, "auxseg presets").parse(arguments)
+    classes = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
     width = max(map(len, PRESETS))
     for name, system in PRESETS.items():
+        count = count_parameters(configure(name, weights="none"), classes)
         weights = "pre-trained" if system.pretrained else "from scratch"
-        paper = "" if system.in_paper else "  (not in the paper's Table 1)"
         tasks = " + ".join(system.tasks)
-        print(f"{name:{width}}  {system.architecture:12}  {weights:12}  {tasks}{paper}")
+        views = "" if system.views == "shared" else f", {system.views} views"
+        paper = "" if system.in_paper else "  (not in the paper's Table 1)"
+        print(
+            f"{name:{width}}  {system.architecture:12}  {weights:12}  {count / 1e6:4.1f} M  "
+            f"{tasks}{views}{paper}"
+        )
+    print("\nParameters (millions): at width 1, with two mask classes and two image classes.")
     return 0
 
 
@@ -33,7 +49,7 @@ def train(arguments: Sequence[str]) -> int:
     from auxseg.training.fit import train as fit
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
-    parser = _parser("train", train, example)
+    parser = verb_parser("train", train, example)
     parser.add_argument("preset", type=str, help=f"the system: {', '.join(PRESETS)}")
     parser.add_argument("--out", type=str, required=True, help="the run directory, new or empty")
     parser.add_argument(
@@ -56,7 +72,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     from auxseg.evaluation.measure import SPLITS
     from auxseg.evaluation.measure import evaluate as measure
 
-    parser = _parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
+    parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
     parser.add_argument("run", type=str, help="a run directory")
     parser.add_argument("--split", type=str, default="test", help=f"the part: {', '.join(SPLITS)}")
     parser.add_argument(
@@ -71,48 +87,49 @@ def evaluate(arguments: Sequence[str]) -> int:
 
 def predict(arguments: Sequence[str]) -> int:
     """write masks, overlays, classes and boxes of photos"""
-    from auxseg.predict import Prediction, find_images, load, predict_files
+    from auxseg.predict import find_images, load, predict_files
+    from auxseg.report.attention import write_attention
 
-    parser = _parser(
+    parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
     )
     parser.add_argument("run", type=str, help="a run directory")
     parser.add_argument("images", type=str, nargs="+", help="image files, and folders of them")
     parser.add_argument("--out", type=str, required=True, help="the folder for masks and overlays")
     parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
+    parser.add_argument(
+        "--attention",
+        action="store_true",
+        help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
+        "megabytes a photo) and as a picture (NAME_attention.png)",
+    )
     parsed = parser.parse(arguments)
     paths = find_images(parsed.images)
     predictor = load(parsed.run, parsed.accelerator)
+    if parsed.attention and not predictor.attentive:
+        raise UsageError(f"--attention: {predictor.config.preset} has no attention masks")
     failures = 0
-    for found in predict_files(predictor, paths, Path(parsed.out)):
-        if isinstance(found, Prediction):
-            print(_describe(found))
-        else:
+    out = Path(parsed.out)
+    for found in predict_files(predictor, paths, out, attention=parsed.attention):
+        if isinstance(found, AuxsegError):
             failures += 1
             print(f"auxseg: {found}", file=sys.stderr)
+            continue
+        stem, prediction = found
+        if parsed.attention:
+            write_attention(out / f"{stem}_attention.png", prediction)
+        print(_describe(prediction))
     print(f"{len(paths) - failures} of {len(paths)} images predicted into {parsed.out}")
     return 1 if failures else 0
 
 
 def reproduce(arguments: Sequence[str]) -> int:
-    """train and test every system and print the paper's Table 1 with our figures"""
+    """train and test the paper's nine systems; write its Table 1 with our figures, and a report"""
     from auxseg import reproduce as table
     from auxseg.build import CHOICES
 
-    example = "auxseg reproduce --data shapes --presets segnet-1task,mtan-3task --out runs/table1"
-    parser = _parser("reproduce", reproduce, example)
-    parser.add_argument(
-        "--out", type=str, required=True, help="the folder for runs, table and pictures"
-    )
-    parser.add_argument(
-        "--presets", type=str, default=",".join(PRESETS), help="systems, as A,B; all by default"
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=1, help="runs of each system, seeds counting up"
-    )
-    parser.add_argument("--jobs", type=int | None, default=None, help="systems trained at once")
-    set_by_preset = ("model.architecture", "model.pretrained", "tasks.names")
-    add_options(parser, CHOICES, hidden=set_by_preset)
+    parser = _reproduce_parser()
+    add_options(parser, CHOICES, hidden=SET_BY_PRESET)
     parser.set_defaults({"data.name": "shapes"})
     if parser.parse(arguments).data.name == "shapes":
         parser.set_defaults(table.DEMONSTRATION)
@@ -120,91 +137,69 @@ def reproduce(arguments: Sequence[str]) -> int:
     for name, value in (("seeds", parsed.seeds), ("jobs", parsed.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"--{name}: {value} is too small, the least allowed is 1")
-    names = [name.strip() for name in parsed.presets.strip("[]").split(",")]
-    if len(set(names)) < len(names):
-        raise UsageError(f"--presets: {parsed.presets} names a system twice")
-    configs = [_preset_config(name, parsed) for name in names]
-    failures = table.reproduce(configs, Path(parsed.out), seeds=parsed.seeds, jobs=parsed.jobs)
+    configs = {
+        name: _preset_config(name, parser, arguments)
+        for name in _names("--presets", parsed.presets)
+    }
+    equal = _names("--equal", parsed.equal) if parsed.equal else EQUAL_BY_DEFAULT
+    both = [table.with_equal_weights(configs[name]) for name in equal if name in configs]
+    if parsed.equal not in (None, "none") and len(both) < len(equal):
+        raise UsageError(f"--equal: {parsed.equal} names a system that is not in --presets")
+    if parsed.training.balancer != "fixed" or parsed.equal == "none":
+        both = []
+    failures = table.reproduce(
+        [*configs.values(), *both], Path(parsed.out), seeds=parsed.seeds, jobs=parsed.jobs
+    )
     for failure in failures:
         print(f"auxseg: {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
-def data(arguments: Sequence[str]) -> int:
-    """check a data folder, or decode it into the cache (data check, data prepare)"""
-    actions: dict[str, Callable[[Sequence[str]], int]] = {
-        "check": data_check,
-        "prepare": data_prepare,
-    }
-    if arguments and arguments[0] in ("-h", "--help"):
-        print("usage: auxseg data check DIR · auxseg data prepare --data NAME --root DIR")
-        print("Example: auxseg data check photos\n")
-        for name, action in actions.items():
-            print(f"  {name:8} {action.__doc__}")
-        return 0
-    if not arguments or arguments[0] not in actions:
-        given = repr(arguments[0]) if arguments else "nothing"
-        raise UsageError(f"auxseg data: got {given}; allowed are {', '.join(actions)}")
-    return actions[arguments[0]](arguments[1:])
-
-
-def data_check(arguments: Sequence[str]) -> int:
-    """say what a data folder holds, and everything that is missing or broken in it"""
-    from auxseg.data.check import FILE_BASED, check_root
-
-    parser = _parser("data check", data_check, "auxseg data check photos")
-    parser.add_argument("root", type=str, help="the data set's folder")
+def _reproduce_parser() -> Parser:
+    example = "auxseg reproduce --data shapes --presets segnet-1task,mtan-3task --out runs/table1"
+    parser = verb_parser("reproduce", reproduce, example)
     parser.add_argument(
-        "--data.name",
+        "--out", type=str, required=True, help="the folder for runs, tables and report"
+    )
+    parser.add_argument(
+        "--presets",
+        type=str,
+        default=",".join(PAPER),
+        help="systems, as A,B; by default the nine of the paper's Table 1",
+    )
+    parser.add_argument(
+        "--equal",
         type=str | None,
         default=None,
-        help=f"{', '.join(FILE_BASED)} (short: --data); found out by default",
+        help="systems to train once more with equal task weights, as A,B, or none; "
+        "by default mtan-3task, where it is among the presets (the paper's Fig. 3a)",
     )
     parser.add_argument(
-        "--data.ignore_index",
-        "--ignore-index",
-        type=int | None,
-        default=None,
-        help="mask value of pixels without a label (folder)",
+        "--seeds", type=int, default=1, help="runs of each system, seeds counting up"
     )
+    parser.add_argument("--jobs", type=int | None, default=None, help="systems trained at once")
+    return parser
+
+
+def report(arguments: Sequence[str]) -> int:
+    """write tables and one HTML page about any finished runs"""
+    from auxseg.report.page import write_report
+
+    parser = verb_parser("report", report, "auxseg report runs/a runs/b --out report")
+    parser.add_argument("runs", type=str, nargs="+", help="run directories")
+    parser.add_argument("--out", type=str, required=True, help="the folder for page and tables")
     parser.add_argument(
-        "--data.options", type=dict[str, Any], default={}, help="the data set's own options"
+        "--root", type=str | None, default=None, help="where the data lie now, if moved"
     )
     parsed = parser.parse(arguments)
-    options = dict(parsed.data.options)
-    if parsed.data.ignore_index is not None:
-        options["ignore_index"] = parsed.data.ignore_index
-    report = check_root(Path(parsed.root), parsed.data.name, **options)
-    for name, count in report.counts.items():
-        print(f"{name}: {count}")
-    for note in report.notes:
-        print(f"note: {note}")
-    for problem in report.problems:
-        print(f"problem: {problem}")
-    print(f"{len(report.problems)} problems" if report.problems else "no problems")
-    return 1 if report.problems else 0
-
-
-def data_prepare(arguments: Sequence[str]) -> int:
-    """decode a data set into the cache, so that training starts at once"""
-    from auxseg.build import CHOICES, open_data
-
-    example = "auxseg data prepare --data oxford-pet --image-size 256"
-    parser = _parser("data prepare", data_prepare, example)
-    add_options(parser, CHOICES)
-    parsed = parser.parse(arguments)
-    opened = open_data(to_config("segnet-1task", parsed, CHOICES))
-    for message in opened.messages:
-        print(message)
-    parts = (f"{part} {len(getattr(opened.split, part))}" for part in ("train", "val", "test"))
-    size = opened.arrays.images.shape[1]
-    count = len(opened.arrays.images)
-    print(f"{count} images at {size}×{size} ({', '.join(parts)}) in {opened.arrays.folder}")
+    out = Path(parsed.out)
+    write_report(out, parsed.runs, parsed.root)
+    print(f"written: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex, {out / 'figures'}")
     return 0
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
-    verb.__name__: verb for verb in (presets, train, evaluate, predict, reproduce, data)
+    verb.__name__: verb for verb in (presets, train, evaluate, predict, report, reproduce, data)
 }
 
 
@@ -248,22 +243,25 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _parser(verb: str, function: Callable[..., int], example: str) -> Parser:
-    text = (function.__doc__ or "").strip()
-    return Parser(
-        prog=f"auxseg {verb}", description=f"{text[0].upper()}{text[1:]}. Example: {example}"
-    )
-
-
-def _preset_config(name: str, parsed: Namespace) -> Any:
+def _preset_config(name: str, parser: Parser, arguments: Sequence[str]) -> Config:
     """The configuration of one of several presets that share a command line."""
     from auxseg.build import CHOICES
 
-    combined = parsed.clone()
-    for group, values in nested(preset(name).defaults()).items():
-        for key, value in values.items():
-            combined[f"{group}.{key}"] = value
-    return to_config(name, combined, CHOICES)
+    own = preset(name).defaults()
+    # What the command line may say as well lies below it; what it may not is set at the end.
+    parser.set_defaults({key: value for key, value in own.items() if key not in SET_BY_PRESET})
+    parsed = parser.parse(arguments)
+    for key in SET_BY_PRESET:
+        parsed[key] = own[key]
+    return to_config(name, parsed, CHOICES)
+
+
+def _names(option: str, given: str) -> list[str]:
+    """``A,B`` or ``[A, B]`` → names, each once."""
+    names = [name.strip() for name in given.strip("[]").split(",")]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{option}: {given} names a system twice")
+    return names
 
 
 def _print_metrics(metrics: dict[str, Any], run_dir: Path) -> None:

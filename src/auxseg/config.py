@@ -98,6 +98,18 @@ class DataConfig(_Ranged):
         flag="labels",
         minimum=1,
     )
+    unlabelled: str | None = option(
+        None,
+        "a folder of further training images without labels, for the self-supervised tasks",
+        flag="unlabelled",
+    )
+    unlabelled_ratio: float = option(
+        1.0,
+        "unlabelled images per labelled image in every step; an epoch is one pass over the "
+        "data set's own training images",
+        above=0,
+        maximum=100,
+    )
     ignore_index: int | None = option(
         None,
         "mask value of pixels without a label (folder)",
@@ -158,6 +170,11 @@ class ModelConfig(_Ranged):
     calibrate: bool = option(
         True, "let fresh batch norms reproduce the features of loaded weights at step 0"
     )
+    grey: str = option(
+        "skip",
+        "the pre-trained first convolution where the input has one channel: not loaded (the "
+        "paper), or summed over RGB",
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +186,11 @@ class TasksConfig(_Ranged):
     names: tuple[str, ...] = option(("segmentation",), "the tasks, the primary one first")
     weights: dict[str, float] = option(
         {}, "weight of a task's loss, where not the task's default", minimum=0
+    )
+    views: str = option(
+        "shared",
+        "one input for all tasks, or one for each that asks for an altered one",
+        flag="views",
     )
     options: dict[str, dict[str, Any]] = option(
         {}, "options of a task, such as tasks.options.bbox.scale"

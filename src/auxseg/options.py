@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -18,7 +18,7 @@ from auxseg.config import GROUPS, Config, flags, leaves
 from auxseg.errors import UsageError
 
 #: What a run's ``config.yaml`` holds beside its options.
-RUN_KEYS = ("version", "preset", "classes")
+RUN_KEYS = ("version", "preset", "classes", "images")
 
 
 class Parser(ArgumentParser):
@@ -68,6 +68,14 @@ class Parser(ArgumentParser):
         close = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "no option is called that;"
         return f"unknown option {key!r}: {hint} `{self.prog} --help` lists them all"
+
+
+def verb_parser(verb: str, function: Callable[..., int], example: str) -> Parser:
+    """The parser of one verb, whose function's docstring says what it does."""
+    text = (function.__doc__ or "").strip()
+    return Parser(
+        prog=f"auxseg {verb}", description=f"{text[0].upper()}{text[1:]}. Example: {example}"
+    )
 
 
 def _unshadow(argument: str) -> str:

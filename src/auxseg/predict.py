@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from auxseg.build import make_views
 from auxseg.data.decode import read_image, stretch
 from auxseg.data.folder_files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.errors import UnreadableImageError, UsageError
 from auxseg.evaluation.measure import load_model, pick_device
 from auxseg.models import MultiTaskModel
+from auxseg.models.attention import AttentionMask, recorded_attention
+from auxseg.models.layers import STRIDE
 from auxseg.tasks import Task, draw_all
 from auxseg.tasks.classification import ImageClass
 from auxseg.training.run import RunDirectory, check_folder, replacing
-from auxseg.types import Sample
+from auxseg.types import LabelledImages, Sample
 
 BATCH_SIZE = 8
 
@@ -33,13 +37,19 @@ class Prediction:
         name: the photo's file name.
         photo: uint8 (H, W, 3), RGB.
         outputs: task name → what the task decodes (a mask, an :class:`ImageClass`, a box).
-        overlay: uint8 (H, W, 3), all outputs drawn over the photo.
+        overlay: uint8 (H, W, 3), the supervised tasks' outputs drawn over the photo.
+        pictures: task name → uint8 (H, W, 3), of tasks with a picture of their own (edges,
+            denoising, colorization).
+        attention: ``TASK/encoder-J`` → float16 (C_J, H_J, W_J) in [0, 1], the attention mask of
+            this task in block J, where it was asked for and the network has any.
     """
 
     name: str
     photo: np.ndarray
     outputs: dict[str, Any]
     overlay: np.ndarray
+    pictures: dict[str, np.ndarray]
+    attention: dict[str, np.ndarray]
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -89,36 +99,79 @@ class Predictor:
         self.model: MultiTaskModel
         self.tasks: dict[str, Task]
         self.model, self.tasks = load_model(RunDirectory(run_dir), self.config, self.classes)
+        self.views = make_views(self.config, self.tasks)
         self.device = pick_device(accelerator)
         self.model.to(self.device)
         assert self.config.data.image_size is not None  # a run's file names the size it used
         self.size = self.config.data.image_size
 
-    def predict(self, image: str | Path | np.ndarray) -> Prediction:
+    @property
+    def attentive(self) -> bool:
+        """Whether the network has attention masks."""
+        return any(isinstance(module, AttentionMask) for module in self.model.modules())
+
+    def predict(self, image: str | Path | np.ndarray, *, attention: bool = False) -> Prediction:
         """One photo: a file, or uint8 (H, W, 3) RGB.
+
+        Args:
+            attention: also keep the attention masks.
 
         Raises:
             UnreadableImageError: the file cannot be decoded.
         """
         if isinstance(image, np.ndarray):
-            return self.predict_batch([("image", image)])[0]
-        return self.predict_batch([(Path(image).name, read_image(Path(image)))])[0]
+            photo = ("image", image)
+        else:
+            photo = (Path(image).name, read_image(Path(image)))
+        return self.predict_batch([photo], attention=attention)[0]
 
     @torch.inference_mode()
-    def predict_batch(self, photos: Sequence[tuple[str, np.ndarray]]) -> list[Prediction]:
-        """Several photos of any sizes, (name, uint8 (H, W, 3)), in one forward pass."""
+    def predict_batch(
+        self, photos: Sequence[tuple[str, np.ndarray]], *, attention: bool = False
+    ) -> list[Prediction]:
+        """Several photos of any sizes, (name, uint8 (H, W, 3)), in one forward pass a view."""
         small = np.stack([stretch(Sample(photo), self.size).image for _, photo in photos])
-        batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255
-        outputs = self.model(batch)
+        batch = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
+        views = {
+            name: view.to(self.device)
+            for name, view in self.views(LabelledImages.without_labels(batch), seed=None).items()
+        }
+        recording: AbstractContextManager[dict[str, torch.Tensor]]
+        recording = recorded_attention(self.model) if attention else nullcontext({})
+        with recording as masks:
+            outputs = self.model.forward_views(views, self.views.routes)
         return [
-            self._decode(name, photo, {task: output[row] for task, output in outputs.items()})
+            self._decode(
+                name,
+                photo,
+                {task: output[row] for task, output in outputs.items()},
+                {key: self._crop(mask[row]) for key, mask in masks.items()},
+            )
             for row, (name, photo) in enumerate(photos)
         ]
 
-    def _decode(self, name: str, photo: np.ndarray, outputs: dict[str, torch.Tensor]) -> Prediction:
+    def _decode(
+        self,
+        name: str,
+        photo: np.ndarray,
+        outputs: dict[str, torch.Tensor],
+        attention: dict[str, np.ndarray],
+    ) -> Prediction:
         size = (photo.shape[0], photo.shape[1])
         decoded = {task: self.tasks[task].decode(output, size) for task, output in outputs.items()}
-        return Prediction(name, photo, decoded, draw_all(photo, self.tasks, decoded))
+        pictures = {
+            task: self.tasks[task].picture(photo, found)
+            for task, found in decoded.items()
+            if self.tasks[task].LAYER is None
+        }
+        overlay = draw_all(photo, self.tasks, decoded)
+        return Prediction(name, photo, decoded, overlay, pictures, attention)
+
+    def _crop(self, mask: torch.Tensor) -> np.ndarray:
+        """Without what stands for padding: (C, H, W) of the padded image → float16."""
+        padded = -(-self.size // STRIDE) * STRIDE
+        side = -(-self.size * mask.shape[-1] // padded)
+        return mask[:, :side, :side].half().cpu().numpy()
 
 
 def load(run_dir: str | Path, accelerator: str = "auto") -> Predictor:
@@ -147,12 +200,14 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def predict_files(
-    predictor: Predictor, paths: Sequence[Path], out: Path
-) -> Iterator[Prediction | UnreadableImageError]:
+    predictor: Predictor, paths: Sequence[Path], out: Path, *, attention: bool = False
+) -> Iterator[tuple[str, Prediction] | UnreadableImageError]:
     """Predicts files in batches and writes what is found into ``out``, yielding each result.
 
-    Writes ``NAME_mask.png`` (class indices, the photo's size), ``NAME_overlay.png`` and, in the
-    end, ``predictions.json``. An unreadable file is yielded as its error; the others go on.
+    Writes ``NAME_mask.png`` (class indices, the photo's size), ``NAME_overlay.png``,
+    ``NAME_TASK.png`` of tasks with a picture of their own, ``NAME_attention.npz`` where asked for,
+    and, in the end, ``predictions.json``. Yields NAME and what was found; an unreadable file is
+    yielded as its error, and the others go on.
     """
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -166,12 +221,11 @@ def predict_files(
                 stems.append(names[path])
             except UnreadableImageError as error:
                 yield error
-        for stem, prediction in zip(
-            stems, predictor.predict_batch(photos) if photos else [], strict=True
-        ):
+        found = predictor.predict_batch(photos, attention=attention) if photos else []
+        for stem, prediction in zip(stems, found, strict=True):
             write_pictures(prediction, out, stem)
             entries.append({**prediction.as_dict(), "files": stem})
-            yield prediction
+            yield stem, prediction
     with replacing(out / "predictions.json") as temporary:
         temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
@@ -180,6 +234,10 @@ def write_pictures(prediction: Prediction, out: Path, stem: str) -> None:
     if prediction.mask is not None:
         Image.fromarray(prediction.mask).save(out / f"{stem}_mask.png")
     Image.fromarray(prediction.overlay).save(out / f"{stem}_overlay.png")
+    for task, picture in prediction.pictures.items():
+        Image.fromarray(picture).save(out / f"{stem}_{task}.png")
+    if prediction.attention:
+        np.savez_compressed(out / f"{stem}_attention.npz", **prediction.attention)  # type: ignore[arg-type]
 
 
 def output_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -16,13 +16,15 @@ class Preset:
         architecture: a key of :data:`auxseg.models.ARCHITECTURES`.
         auxiliary: the tasks besides segmentation.
         pretrained: whether the encoder starts from ``--weights``.
+        views: one of :data:`auxseg.tasks.MODES`, which input each task reads.
         in_paper: whether it is a column of the paper's Table 1.
     """
 
     architecture: str
     auxiliary: tuple[str, ...] = ()
     pretrained: bool = True
-    in_paper: bool = True
+    views: str = "shared"
+    in_paper: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -34,23 +36,39 @@ class Preset:
             "model.architecture": self.architecture,
             "model.pretrained": self.pretrained,
             "tasks.names": self.tasks,
+            "tasks.views": self.views,
         }
 
 
+_SUPERVISED = ("classification", "bbox")
+
 PRESETS: dict[str, Preset] = {
-    "segnet-1task-scratch": Preset("hard-sharing", pretrained=False),
-    "segnet-1task": Preset("hard-sharing"),
-    "segnet-3task": Preset("hard-sharing", ("classification", "bbox")),
-    "mtan-3task": Preset("mtan", ("classification", "bbox")),
-    "mtan-no-bbox": Preset("mtan", ("classification",)),
-    "mtan-no-class": Preset("mtan", ("bbox",)),
-    # Fig. 3b plots all three tasks without pretraining.
-    "segnet-3task-scratch": Preset(
-        "hard-sharing", ("classification", "bbox"), pretrained=False, in_paper=False
+    # The columns of the paper's Table 1, in its order.
+    "segnet-1task-scratch": Preset("hard-sharing", pretrained=False, in_paper=True),
+    "segnet-1task": Preset("hard-sharing", in_paper=True),
+    "segnet-3task": Preset("hard-sharing", _SUPERVISED, in_paper=True),
+    "mtan-3task": Preset("mtan", _SUPERVISED, in_paper=True),
+    "mtan-no-bbox": Preset("mtan", ("classification",), in_paper=True),
+    "mtan-no-class": Preset("mtan", ("bbox",), in_paper=True),
+    "mtan-canny": Preset("mtan", (*_SUPERVISED, "edges"), in_paper=True),
+    "mtan-noisy": Preset("mtan", (*_SUPERVISED, "denoising"), in_paper=True),
+    "mtan-color": Preset("mtan", (*_SUPERVISED, "colorization"), in_paper=True),
+    # The paper speaks of both models with the self-supervised tasks.
+    "segnet-canny": Preset("hard-sharing", (*_SUPERVISED, "edges")),
+    "segnet-noisy": Preset("hard-sharing", (*_SUPERVISED, "denoising")),
+    "segnet-color": Preset("hard-sharing", (*_SUPERVISED, "colorization")),
+    # Its Fig. 3b plots all three tasks without pretraining.
+    "segnet-3task-scratch": Preset("hard-sharing", _SUPERVISED, pretrained=False),
+    # Every task at once, which one shared input cannot give.
+    "mtan-all": Preset(
+        "mtan", (*_SUPERVISED, "denoising", "edges", "colorization"), views="per-task"
     ),
     # MTAN as Liu et al. published it: attention in the decoder, too.
-    "mtan-full-3task": Preset("mtan-full", ("classification", "bbox"), in_paper=False),
+    "mtan-full-3task": Preset("mtan-full", _SUPERVISED),
 }
+
+#: The nine systems of the paper's Table 1, in its order.
+PAPER = tuple(name for name, system in PRESETS.items() if system.in_paper)
 
 
 def preset(name: str) -> Preset:

@@ -10,7 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import torch
@@ -18,34 +17,30 @@ import torch
 from auxseg import build
 from auxseg.config import Config
 from auxseg.errors import AuxsegError, DataError
+from auxseg.evaluation.cost import cost
 from auxseg.evaluation.measure import evaluate
-from auxseg.evaluation.table1 import SystemResult, for_terminal, table1
-from auxseg.evaluation.tables import format_value, to_csv, to_markdown
-from auxseg.report.gallery import spread, write_gallery
+from auxseg.evaluation.table1 import for_terminal
+from auxseg.evaluation.tables import format_value, to_markdown
+from auxseg.report.page import write_report
 from auxseg.training.fit import train
-from auxseg.training.pretrain import generated_weights
-from auxseg.training.run import RunDirectory, check_folder, replacing
-from auxseg.types import ClassNames
-
-#: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings.
-GENERATED = "generated"
+from auxseg.training.pretrain import GENERATED, generated_weights
+from auxseg.training.run import RunDirectory, check_folder
 
 #: What ``reproduce`` uses on ``shapes`` unless told otherwise: minutes on two cores, no GPU
 #: (docs/experiments.md).
 DEMONSTRATION: dict[str, Any] = {
+    "data.options": {"train": 800},
     "model.width": 0.125,
     "model.weights": GENERATED,
     "training.epochs": 3,
     "training.batch_size": 10,
     "training.lr": 3e-3,
-    # Three epochs over 1000 drawings are too few to overfit: moving the pictures only slows them.
+    # Three epochs over 800 drawings are too few to overfit: moving the pictures only slows them.
     "augmentation.scale": (1.0, 1.0),
     "augmentation.rotation": 0.0,
     "augmentation.translation": 0.0,
     "augmentation.hue": 0.0,
 }
-
-GALLERY_PHOTOS = 6
 
 
 @dataclass(frozen=True)
@@ -56,24 +51,20 @@ class Run:
     directory: Path
 
     @property
-    def preset(self) -> str:
-        return self.config.preset
-
-    @property
     def name(self) -> str:
-        return f"{self.config.preset} seed {self.config.training.seed}"
+        return f"{folder_name(self.config)} seed {self.config.training.seed}"
 
 
 def reproduce(
     configs: Sequence[Config], out: Path, *, seeds: int = 1, jobs: int | None = None
 ) -> list[str]:
-    """Trains every system with every seed, tests it, and writes table and pictures.
+    """Trains every system with every seed, tests it, and writes tables and the report.
 
-    Goes on where an earlier call stopped. Writes ``runs/PRESET-seedN/``, ``table1.md``,
-    ``table1.csv`` and ``gallery.png``, and prints the table.
+    Goes on where an earlier call stopped. Writes ``runs/SYSTEM-seedN/`` and what
+    :func:`auxseg.report.page.write_report` makes of them, and prints the table.
 
     Args:
-        configs: one per system, in the table's order; seeds count up from the configuration's.
+        configs: one per system; seeds count up from the configuration's.
         jobs: systems trained at once; by default one per core, at most four, and one beside a GPU.
 
     Returns:
@@ -83,52 +74,42 @@ def reproduce(
     dataset = build.open_dataset(configs[0].data)
     for config in configs:  # a mistake that all share is told before the first hour, not after
         build.check_weights(config)
-        build.make_balancer(config, build.make_tasks(config, dataset.classes))
+        tasks = build.make_tasks(config, dataset.classes)
+        build.make_views(config, tasks)
+        build.make_balancer(config, tasks)
     data = build.open_data(configs[0], dataset)  # decoded once, not by every process
     if not data.split.test:
         raise DataError(f"the test split of {dataset.NAME} has no images")
-    origins = {config.preset: weights_origin(config) for config in configs}
     configs = [_with_weights(config) for config in configs]
     runs = [
-        Run(_with_seed(config, seed), out / "runs" / f"{config.preset}-seed{seed}")
+        Run(_with_seed(config, seed), out / "runs" / f"{folder_name(config)}-seed{seed}")
         for seed in range(configs[0].training.seed, configs[0].training.seed + seeds)
         for config in configs
     ]
     # The largest first: no long one is left to run alone in the end.
-    sizes = {c.preset: count_parameters(c, dataset.classes) for c in configs}
-    runs.sort(key=lambda run: -sizes[run.preset])
-    failures = _run_all(runs, jobs or default_jobs())
-    done = {
-        preset: [run.directory for run in runs if run.name not in failures and run.preset == preset]
-        for preset in origins
+    flops = {
+        folder_name(config): cost(build.resolve(config, dataset), dataset.classes).flops
+        for config in configs
     }
-    done = {preset: directories for preset, directories in done.items() if directories}
+    runs.sort(key=lambda run: -flops[folder_name(run.config)])
+    failures = _run_all(runs, jobs or default_jobs())
+    done = [run.directory for run in runs if run.name not in failures]
     if done:
-        rows = table1(
-            [_collect(preset, origins[preset], sizes[preset], done[preset]) for preset in done]
-        )
-        _write_table(out, rows, caption(configs[0], data, seeds))
-        photos = spread(data.split.test, GALLERY_PHOTOS)
-        firsts = {preset: directories[0] for preset, directories in done.items()}
-        write_gallery(out / "gallery.png", dataset, photos, firsts)
-        print(f"\nwritten: {out / 'table1.md'}, {out / 'table1.csv'}, {out / 'gallery.png'}")
+        rows, text = write_report(out, done)
+        print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")
+        print(f"\nwritten: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex")
     return [f"{name}: {message}" for name, message in failures.items()]
 
 
-def caption(config: Config, data: build.Data, seeds: int) -> str:
-    """What must be known to read the table."""
-    training, first = config.training, config.training.seed
-    side = data.arrays.images.shape[1]
-    chosen = f"seed {first}"
-    if seeds > 1:
-        chosen = f"seeds {first} to {first + seeds - 1}, mean ± standard deviation"
-    return (
-        f"Ours: {config.data.name}, {len(data.split.train)} training and {len(data.split.test)} "
-        f"test images at {side}×{side}, width {config.model.width:g}, {training.epochs} epochs, "
-        f"batch {training.batch_size}, best epoch by validation IoU, {chosen}. In brackets, or in "
-        "rows marked (paper): Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full "
-        "width, 30 epochs, one run. Another data set and size: compare systems, not figures."
-    )
+def folder_name(config: Config) -> str:
+    """The preset, and the balancer where it is not the usual one."""
+    balancer = config.training.balancer
+    return config.preset if balancer == "fixed" else f"{config.preset}-{balancer}"
+
+
+def with_equal_weights(config: Config) -> Config:
+    """The same system with equal task weights (the paper's Fig. 3a)."""
+    return replace(config, training=replace(config.training, balancer="equal"))
 
 
 def default_jobs() -> int:
@@ -202,38 +183,3 @@ def run_one(run: Run) -> str:
         for part, values in (("val", result.metrics), ("test", metrics))
     )
     return f"{iou}, {seconds:.0f} s"
-
-
-def _collect(
-    preset: str, origin: str, parameters: int, directories: Sequence[Path]
-) -> SystemResult:
-    runs = [RunDirectory(directory) for directory in directories]
-    seconds = [float(row["seconds"]) for run in runs for row in run.read_history()]
-    return SystemResult(
-        preset=preset,
-        metrics=[run.read_metrics("test") for run in runs],
-        weights=origin,
-        parameters=parameters,
-        seconds=mean(seconds),
-    )
-
-
-def weights_origin(config: Config) -> str:
-    """Where the encoder's starting weights come from, in a word."""
-    weights = config.model.weights if config.model.pretrained else "none"
-    names = {"none": "–", "imagenet": "ImageNet", GENERATED: "drawings"}
-    return names.get(weights) or Path(weights).stem
-
-
-def count_parameters(config: Config, classes: ClassNames) -> int:
-    model = build.make_model(config, build.make_tasks(config, classes))
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _write_table(out: Path, rows: list[list[str]], text: str) -> None:
-    """Writes the table as Markdown and CSV, and prints it."""
-    contents = {"table1.md": f"{to_markdown(rows)}\n\n{text}\n", "table1.csv": to_csv(rows)}
-    for name, content in contents.items():
-        with replacing(out / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-    print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")

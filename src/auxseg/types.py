@@ -101,6 +101,8 @@ class LabelledImages(_Transferable):
         label: int64 (N,); :data:`NO_LABEL` for an image without a class.
         box: float32 (N, 4), xyxy in [0, 1]; NaN for an image without a box.
         has_mask: bool (N,).
+        counted: bool (N,); False for an image repeated only to give every process equally many:
+            no loss and no metric may see it.
         index: int64 (N,), the image's number in its data set: the key of its random numbers.
         epoch: the epoch the batch belongs to: the other half of that key.
     """
@@ -110,8 +112,23 @@ class LabelledImages(_Transferable):
     label: Tensor
     box: Tensor
     has_mask: Tensor
+    counted: Tensor
     index: Tensor
     epoch: int = 0
+
+    @classmethod
+    def without_labels(cls, image: Tensor) -> LabelledImages:
+        """Images (N, 3, H, W) of which nothing is known, numbered from 0."""
+        count, _, height, width = image.shape
+        return cls(
+            image=image,
+            mask=torch.full((count, height, width), IGNORE_INDEX),
+            label=torch.full((count,), NO_LABEL),
+            box=torch.full((count, 4), torch.nan),
+            has_mask=torch.zeros(count, dtype=torch.bool),
+            counted=torch.ones(count, dtype=torch.bool),
+            index=torch.arange(count),
+        )
 
     @property
     def has_label(self) -> Tensor:
@@ -139,14 +156,21 @@ class Target(_Transferable):
 
 @dataclass(frozen=True)
 class Batch(_Transferable):
-    """What the loader hands to training: network input and the target of every task.
+    """What the loader hands to training: the network's inputs and the target of every task.
 
     Attributes:
-        image: float32 (N, C, H, W) in [0, 1], the network's input.
+        views: view name → float32 (N, C, H, W) in [0, 1]: the images as some tasks see them. Each
+            has a forward pass of its own; the first is the primary task's.
+        routes: view name → the tasks that read it; every task reads one.
         targets: task name → :class:`Target`.
         index: int64 (N,), the images' numbers in their data set.
     """
 
-    image: Tensor
+    views: dict[str, Tensor]
+    routes: dict[str, tuple[str, ...]]
     targets: dict[str, Target]
     index: Tensor
+
+    def view_of(self, task: str) -> Tensor:
+        """The input that a task reads, (N, C, H, W)."""
+        return next(image for view, image in self.views.items() if task in self.routes[view])

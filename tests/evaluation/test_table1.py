@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from auxseg.evaluation import paper
+from auxseg.evaluation.cost import Cost
 from auxseg.evaluation.table1 import SystemResult, for_terminal, table1
-from auxseg.evaluation.tables import MISSING, metric_info
+from auxseg.evaluation.tables import MISSING, Best, metric_info
 from auxseg.presets import PRESETS
 
 #: The paper's Table 1 as DESIGN, section 1, prints it.
@@ -52,27 +53,90 @@ def test_a_preset_has_a_figure_for_each_of_its_tasks() -> None:
             assert tasks == set(system.tasks) & {key.split("/")[0] for key in paper.ROWS}
 
 
-def result(preset: str, *ious: float, accuracy: float | None = None) -> SystemResult:
-    metrics = [{"segmentation/iou": iou, "classification/accuracy": accuracy} for iou in ious]
-    return SystemResult(preset, metrics, weights="shapes", parameters=1_234_567, seconds=12.34)
+def result(
+    preset: str, *ious: float, accuracy: float | None = None, name: str | None = None, **more: float
+) -> SystemResult:
+    metrics = [
+        {"segmentation/iou": iou, "classification/accuracy": accuracy, **more} for iou in ious
+    ]
+    return SystemResult(
+        name=name or preset,
+        preset=None if name else preset,
+        metrics=metrics,
+        weights="drawings",
+        seconds=12.34,
+        cost=Cost(parameters=1_234_567, flops=2_500_000_000, memory=3 * 2**20),
+    )
+
+
+def columns(*results: SystemResult) -> dict[str, list[str]]:
+    """Row title → cells."""
+    rows = table1(results)
+    assert len({row[0] for row in rows}) == len(rows)
+    assert {len(row) for row in rows} == {len(results) + 1}
+    return {row[0]: list(row[1:]) for row in rows}
 
 
 def test_ours_stand_above_the_paper_s() -> None:
-    rows = table1([result("segnet-3task", 0.8, 0.9, accuracy=0.5), result("mtan-full-3task", 0.7)])
-    columns = {row[0]: row[1:] for row in rows}
-    assert len(columns) == len(rows)
-    assert columns[""] == ["segnet-3task", "mtan-full-3task"]
-    assert columns["average IoU"] == ["0.850 ± 0.071", "0.700"]
-    assert columns["average IoU (paper)"] == ["0.866", MISSING]
-    assert columns["classification accuracy"] == ["0.500 ± 0.000", MISSING]
-    assert columns["box L2 loss"] == [MISSING, MISSING]
-    assert columns["box L2 loss (paper)"] == ["463.4", MISSING]
-    assert columns["pre-trained weights"] == ["shapes", "shapes"]
-    assert columns["parameters (million)"] == ["1.23", "1.23"]
-    assert columns["seconds per epoch"] == ["12.3", "12.3"]
-    titles = [row[0] for row in rows]
-    for title in KEYS:
-        assert titles.index(f"{title} (paper)") == titles.index(title) + 1
+    two = (result("segnet-3task", 0.8, 0.9, accuracy=0.5), result("mtan-full-3task", 0.7))
+    cells = columns(*two)
+    assert cells[""] == ["segnet-3task", "mtan-full-3task"]
+    assert cells["average IoU"] == ["0.850 ± 0.071", "0.700"]
+    assert cells["average IoU (paper)"] == ["0.866", MISSING]
+    assert cells["classification accuracy"] == ["0.500 ± 0.000", MISSING]
+    assert cells["box L2 loss"] == [MISSING, MISSING]
+    assert cells["box L2 loss (paper)"] == ["463.4", MISSING]
+    assert cells["pre-trained weights"] == ["drawings", "drawings"]
+    assert cells["parameters (million)"] == ["1.23", "1.23"]
+    assert cells["forward pass (GFLOP per image)"] == ["2.50", "2.50"]
+    assert cells["training memory (MiB, estimated)"] == ["3", "3"]
+    assert "training memory (MiB, measured)" not in cells
+    assert cells["seconds per epoch"] == ["12.3", "12.3"]
+
+
+def test_an_interval_stands_where_there_are_seeds_and_only_there() -> None:
+    """Two runs: mean 0.85, standard error 0.05, and 12.706 of them either way."""
+    cells = columns(result("segnet-3task", 0.8, 0.9), result("segnet-1task", 0.7))
+    assert cells["average IoU (95 % interval)"] == ["0.215 to 1.485", MISSING]
+    assert not any("interval" in title for title in columns(result("segnet-3task", 0.8)))
+
+
+def test_the_best_of_a_row_is_marked() -> None:
+    cells = columns(
+        result("segnet-1task", 0.8, **{"bbox/l2": 100.0}),
+        result("segnet-3task", 0.9, **{"bbox/l2": 90.0}),
+        result("mtan-3task", 0.9001, 0.9001, **{"bbox/l2": 95.0}),
+    )
+    marked = {title: [isinstance(c, Best) for c in row] for title, row in cells.items()}
+    assert marked["average IoU"] == [False, True, True]  # equal as shown
+    assert marked["box L2 loss"] == [False, True, False]  # less is better
+    assert not any(marked["average IoU (paper)"])
+    assert not any(marked["seconds per epoch"])
+
+
+def test_where_all_are_equal_none_is_best() -> None:
+    cells = columns(result("segnet-1task", 0.8), result("segnet-3task", 0.8))
+    assert not any(isinstance(cell, Best) for row in cells.values() for cell in row)
+    assert not any(
+        isinstance(cell, Best) for row in columns(result("mtan-3task", 1)).values() for cell in row
+    )
+
+
+def test_self_supervised_metrics_follow_the_paper_s_rows() -> None:
+    noisy = result("mtan-noisy", 0.8, **{"denoising/psnr": 20.0, "denoising/input_psnr": 42.1})
+    cells = columns(noisy, result("mtan-color", 0.7, **{"denoising/input_psnr": 45.0}))
+    assert cells["denoising PSNR (dB)"] == ["20.0", MISSING]
+    assert cells["PSNR of the noisy input (dB)"] == ["42.1", "45.0"]
+    assert not any(isinstance(cell, Best) for cell in cells["PSNR of the noisy input (dB)"])
+    assert "edge F1" not in cells
+    titles = list(cells)
+    assert titles.index("denoising PSNR (dB)") > titles.index("box L2 loss (paper)")
+
+
+def test_a_variant_of_a_preset_has_no_figure_of_the_paper() -> None:
+    cells = columns(result("mtan-3task", 0.8, name="mtan-3task (balancer equal)"))
+    assert cells[""] == ["mtan-3task (balancer equal)"]
+    assert cells["average IoU (paper)"] == [MISSING]
 
 
 def test_the_terminal_s_table_has_a_line_per_system() -> None:

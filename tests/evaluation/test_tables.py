@@ -9,11 +9,14 @@ import pytest
 
 from auxseg.evaluation.tables import (
     MISSING,
+    Best,
+    format_interval,
     format_spread,
     format_value,
     metric_info,
     metrics_table,
     to_csv,
+    to_latex,
     to_markdown,
 )
 from auxseg.tasks import TASKS
@@ -48,6 +51,29 @@ def test_markdown_is_aligned() -> None:
         "| a longer name |           1 |",
         "| b             |    12.5 ± 3 |",
     ]
+
+
+def test_the_best_is_bold() -> None:
+    rows = [["", "a_1"], ["IoU", Best("0.9 ± 0.1")], ["F1", "–"]]
+    assert to_markdown(rows).splitlines()[2] == "| IoU | **0.9 ± 0.1** |"
+    assert r"IoU & \textbf{0.9 $\pm$ 0.1} \\" in to_latex(rows, "").splitlines()
+    assert to_csv(rows) == ",a_1\nIoU,0.9 ± 0.1\nF1,–\n"
+
+
+def test_latex_is_escaped() -> None:
+    text = to_latex([["", "a_1"], ["95 % of 64×64", "–"]], "10 & more, #1 {x} \\")
+    assert r" & a\_1 \\" in text
+    assert r"95 \% of 64$\times$64 & -- \\" in text
+    assert r"\caption{10 \& more, \#1 \{x\} \textbackslash{}}" in text
+    assert r"\begin{tabular}{lr}" in text
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+
+
+def test_interval_by_hand() -> None:
+    """Mean 4, deviation 2, error 2/√3, t(0.975; 2) = 4.3027."""
+    assert format_interval([2.0, 4.0, 6.0], digits=2) == "-0.97 to 8.97"
+    assert format_interval([2.0, None, 4.0, 6.0], digits=2) == "-0.97 to 8.97"
+    assert format_interval([0.5]) == format_interval([None]) == MISSING
 
 
 def test_csv_reads_back() -> None:

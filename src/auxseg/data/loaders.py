@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from auxseg.data.cache import DecodedArrays
-from auxseg.types import Batch, LabelledImages
+from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
+
+#: Sets the order of unlabelled images apart from that of labelled ones of the same seed.
+_UNLABELLED = 1
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,16 @@ class Reader(Dataset[LabelledImages]):
     Args:
         arrays: the decoded data set.
         masks: the numbers of the images whose masks may be seen (``--labels``); None for all.
+        unlabelled: further images without labels, numbered on from those of ``arrays``.
     """
 
-    def __init__(self, arrays: DecodedArrays, masks: Sequence[int] | None = None) -> None:
-        self.arrays = arrays
+    def __init__(
+        self,
+        arrays: DecodedArrays,
+        masks: Sequence[int] | None = None,
+        unlabelled: DecodedArrays | None = None,
+    ) -> None:
+        self.arrays, self.unlabelled = arrays, unlabelled
         self.visible = np.array(arrays.has_mask)
         if masks is not None:
             allowed = np.zeros_like(self.visible)
@@ -46,20 +58,28 @@ class Reader(Dataset[LabelledImages]):
             self.visible &= allowed
 
     def __len__(self) -> int:
-        return len(self.visible)
+        return len(self.visible) + (len(self.unlabelled.images) if self.unlabelled else 0)
 
     def __getitems__(self, keys: list[Key]) -> LabelledImages:
         """torch's hook for reading a batch at once."""
         numbers = np.array([key.index for key in keys])
         counted = np.array([key.counted for key in keys])
-        images = torch.from_numpy(self.arrays.images[numbers])
-        boxes = np.where(counted[:, None], self.arrays.boxes[numbers], np.nan)
+        own = numbers < len(self.visible)
+        # What stands for an unlabelled image's labels below is never seen.
+        rows = np.where(own, numbers, 0)
+        labelled = own & counted
+        images = self.arrays.images[rows]
+        if self.unlabelled is not None:
+            images[~own] = self.unlabelled.images[numbers[~own] - len(self.visible)]
+        masks = np.where(own[:, None, None], self.arrays.masks[rows], IGNORE_INDEX)
+        boxes = np.where(labelled[:, None], self.arrays.boxes[rows], np.nan)
         return LabelledImages(
-            image=images.permute(0, 3, 1, 2).float().div_(255),
-            mask=torch.from_numpy(self.arrays.masks[numbers]).long(),
-            label=torch.from_numpy(np.where(counted, self.arrays.labels[numbers], -1)),
+            image=torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255),
+            mask=torch.from_numpy(masks).long(),
+            label=torch.from_numpy(np.where(labelled, self.arrays.labels[rows], NO_LABEL)),
             box=torch.from_numpy(boxes.astype(np.float32)),
-            has_mask=torch.from_numpy(self.visible[numbers] & counted),
+            has_mask=torch.from_numpy(self.visible[rows] & labelled),
+            counted=torch.from_numpy(counted),
             index=torch.from_numpy(numbers),
             epoch=keys[0].epoch,
         )
@@ -93,8 +113,11 @@ class EpochSampler(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
-        self.epoch = epoch
+        """Called by Lightning at the start of every epoch.
+
+        What is not shuffled has no epochs: the noise of validation images is always the same.
+        """
+        self.epoch = epoch if self.shuffle else 0
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.world_size)
@@ -107,9 +130,65 @@ class EpochSampler(Sampler[Key]):
             yield Key(self.epoch, int(order[position % len(order)]), position < len(order))
 
 
+class MixedSampler(Sampler[Key]):
+    """Labelled images of an epoch with unlabelled ones in every step.
+
+    Every ``labelled_per_step`` images are followed by ``unlabelled_per_step`` others: a batch of
+    both together is a step. An epoch is over with its labelled images; the unlabelled ones go on
+    in the next epoch where they stopped, in a new order after each pass over all of them.
+
+    Args:
+        labelled: the epoch of labelled images.
+        unlabelled: numbers of the unlabelled images.
+        labelled_per_step, unlabelled_per_step: of one process, at least 1.
+    """
+
+    def __init__(
+        self,
+        labelled: EpochSampler,
+        unlabelled: Sequence[int],
+        labelled_per_step: int,
+        unlabelled_per_step: int,
+    ) -> None:
+        self.labelled, self.unlabelled = labelled, np.array(unlabelled, dtype=np.int64)
+        self.labelled_per_step = labelled_per_step
+        self.unlabelled_per_step = unlabelled_per_step
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.labelled.set_epoch(epoch)
+
+    @property
+    def _steps(self) -> int:
+        return -(-len(self.labelled) // self.labelled_per_step)
+
+    def __len__(self) -> int:
+        return len(self.labelled) + self._steps * self.unlabelled_per_step
+
+    def __iter__(self) -> Iterator[Key]:
+        epoch = self.labelled.epoch
+        others = self._others(epoch * self._steps * self.unlabelled_per_step)
+        keys = iter(self.labelled)
+        for _ in range(self._steps):
+            yield from islice(keys, self.labelled_per_step)
+            yield from (Key(epoch, next(others)) for _ in range(self.unlabelled_per_step))
+
+    def _others(self, taken: int) -> Iterator[int]:
+        """The unlabelled images of this process, after those it has taken in earlier epochs."""
+        first, count = self.labelled, len(self.unlabelled)
+        for position in itertools.count(taken * first.world_size + first.rank, first.world_size):
+            turn, place = divmod(position, count)
+            yield int(self._order(turn)[place])
+
+    @lru_cache(maxsize=2)  # noqa: B019 - a sampler lives as long as its run
+    def _order(self, turn: int) -> np.ndarray:
+        draw = np.random.default_rng((self.labelled.seed, turn, _UNLABELLED))
+        return draw.permutation(self.unlabelled)
+
+
 def make_loader(
     reader: Reader,
-    sampler: EpochSampler,
+    sampler: EpochSampler | MixedSampler,
     prepare: Callable[[Any], Batch],
     *,
     batch_size: int,
@@ -120,6 +199,7 @@ def make_loader(
     """Batches of an epoch.
 
     Args:
+        batch_size: images per step, labelled and unlabelled together.
         prepare: augmentation, views and targets; runs in the workers as the collate function.
         drop_last: leave out a last, smaller batch (training: its batch norm would be noisy).
     """

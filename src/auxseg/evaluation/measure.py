@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
@@ -16,7 +17,7 @@ from auxseg.errors import UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import MetricValue, Task
 from auxseg.training.run import RunDirectory
-from auxseg.types import Batch, ClassNames
+from auxseg.types import Batch, ClassNames, Target
 
 SPLITS = ("train", "val", "test")
 
@@ -31,28 +32,46 @@ def load_model(
     return model.eval(), tasks
 
 
+#: Image number → ``TASK/METRIC`` → value, for the metrics that single images have.
+Scores = dict[int, dict[str, float]]
+
+
 @torch.inference_mode()
 def measure(
     model: MultiTaskModel, tasks: Mapping[str, Task], loader: DataLoader[Any], device: torch.device
-) -> dict[str, MetricValue]:
-    """All metrics of all tasks over a loader: ``TASK/METRIC`` → value."""
+) -> tuple[dict[str, MetricValue], Scores]:
+    """All metrics of all tasks over a loader, ``TASK/METRIC`` → value; and those of each image."""
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
+    scores: Scores = {}
     for batch in loader:
         batch = batch.to(device)
         assert isinstance(batch, Batch)
-        for name, prediction in model(batch.image).items():
-            metrics[name].update(prediction, batch.targets[name])
-    return {
+        for name, prediction in model.forward_views(batch.views, batch.routes).items():
+            metrics[name].update(prediction, batch.targets[name], batch.view_of(name))
+            _add_scores(scores, tasks[name], prediction.float(), batch.targets[name], batch.index)
+    pooled = {
         f"{name}/{key}": value
         for name, metric in metrics.items()
         for key, value in metric.compute().items()
     }
+    return pooled, scores
+
+
+def _add_scores(
+    scores: Scores, task: Task, prediction: Tensor, target: Target, index: Tensor
+) -> None:
+    """Scores of one batch's labelled images."""
+    found = task.scores(prediction[target.present], target.value[target.present])
+    numbers = index[target.present].tolist()
+    for metric, values in found.items():
+        for number, value in zip(numbers, values.tolist(), strict=True):
+            scores.setdefault(number, {})[f"{task.NAME}/{metric}"] = value
 
 
 def evaluate(
     run_dir: str | Path, split: str = "test", *, root: str | None = None, accelerator: str = "auto"
 ) -> dict[str, MetricValue]:
-    """Evaluates a run's best weights and writes ``metrics-SPLIT.json`` into the run.
+    """Evaluates a run's best weights; writes ``metrics-SPLIT.json`` and ``images-SPLIT.csv``.
 
     TensorBoard gets the same numbers, behind the split's name, at the best epoch.
 
@@ -64,7 +83,7 @@ def evaluate(
         raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
     run = RunDirectory(run_dir)
     config, classes = run.read_config()
-    config = build.moved(config, root)
+    config = build.measured(build.moved(config, root))
     model, tasks = load_model(run, config, classes)
     data = build.open_data(config)
     found = data.dataset.classes
@@ -74,8 +93,12 @@ def evaluate(
         )
     device = pick_device(accelerator)
     loader = build.make_eval_loader(config, data, tasks, split)
-    metrics = measure(model.to(device), tasks, loader, device)
+    metrics, scores = measure(model.to(device), tasks, loader, device)
     run.write_metrics(split, metrics)
+    run.write_scores(
+        split,
+        [{"image": data.dataset.name(number), **values} for number, values in scores.items()],
+    )
     with SummaryWriter(str(run.path)) as events:
         for name, value in metrics.items():
             if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Tables as plain text, Markdown and CSV."""
+"""Tables as plain text, Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from scipy.stats import t as student_t
+
 from auxseg.tasks import TASKS, MetricInfo
 
 MISSING = "–"
+
+#: Of the interval that stands beside a mean over seeds.
+CONFIDENCE = 0.95
+
+
+class Best(str):
+    """A cell that is the best of its row: bold, where a format knows that."""
+
+    __slots__ = ()
 
 
 def metric_info(key: str) -> MetricInfo:
     """How to read a metric key such as ``segmentation/iou``."""
     task, metric = key.split("/")
-    return TASKS[task].METRICS[metric]
+    return {**TASKS[task].METRICS, **TASKS[task].REFERENCES}[metric]
+
+
+def is_reference(key: str) -> bool:
+    """Whether no prediction changes this metric: it is there to compare others with."""
+    task, metric = key.split("/")
+    return metric in TASKS[task].REFERENCES
 
 
 def format_value(value: Any, digits: int = 3) -> str:
@@ -46,8 +63,25 @@ def format_spread(values: Sequence[float | None], digits: int = 3) -> str:
     return f"{mean(numbers):.{digits}f} ± {stdev(numbers):.{digits}f}"
 
 
+def format_interval(values: Sequence[float | None], digits: int = 3) -> str:
+    """The 95 % confidence interval of the mean over seeds, by Student's t with n − 1 degrees.
+
+    It assumes that runs of other seeds scatter normally, and says nothing of other test images.
+
+    >>> format_interval([0.8, 0.9]), format_interval([0.8])
+    ('0.215 to 1.485', '–')
+    """
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < 2:
+        return MISSING
+    centre, spread = mean(numbers), stdev(numbers)
+    half = student_t.ppf((1 + CONFIDENCE) / 2, len(numbers) - 1) * spread / len(numbers) ** 0.5
+    return f"{centre - half:.{digits}f} to {centre + half:.{digits}f}"
+
+
 def to_markdown(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells, the first the header → an aligned Markdown table, good to read as it is."""
+    rows = [[f"**{cell}**" if isinstance(cell, Best) else cell for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def line(cells: Sequence[str]) -> str:
@@ -67,11 +101,50 @@ def to_csv(rows: Sequence[Sequence[str]]) -> str:
     return stream.getvalue()
 
 
+def to_latex(rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A ``table*`` for LaTeX with the package booktabs, the first row the header."""
+    lines = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            r"\begin{table*}",
+            rf"\caption{{{_latex(caption)}}}",
+            r"\centering",
+            rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def _latex(cell: str) -> str:
+    escaped = "".join(_LATEX.get(character, character) for character in cell)
+    return rf"\textbf{{{escaped}}}" if isinstance(cell, Best) else escaped
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "²": "$^2$",
+    "–": "--",
+    "→": r"$\to$",
+}
+
+
 def _digits(key: str) -> int:
     """Decimals of a metric; losses and lists per class have none of their own."""
     task, _, metric = key.partition("/")
-    info = TASKS[task].METRICS.get(metric) if task in TASKS else None
-    return 3 if info is None else info.digits
+    known = {**TASKS[task].METRICS, **TASKS[task].REFERENCES} if task in TASKS else {}
+    return known[metric].digits if metric in known else 3
 
 
 def metrics_table(metrics: Mapping[str, Any], classes: Sequence[str] = ()) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from auxseg.models.layers import BLOCK_CHANNELS
 
 
 class AttentionMask(nn.Sequential):
@@ -20,3 +26,40 @@ class AttentionMask(nn.Sequential):
             nn.BatchNorm2d(channels),
             nn.Sigmoid(),
         )
+
+
+@contextmanager
+def recorded_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Yields a dictionary that forward passes inside the block fill with their attention masks.
+
+    Keys are ``TASK/encoder-J`` and, in MTAN as published, ``TASK/decoder-J``, with J the block, 1
+    at the image's size and 5 the deepest; values (N, C_J, H_J, W_J) in (0, 1), of the padded image.
+    A network without attention leaves it empty.
+    """
+    found: dict[str, Tensor] = {}
+
+    def keep(key: str) -> Any:
+        return lambda module, inputs, output: found.__setitem__(key, output.detach())
+
+    hooks = [
+        module.register_forward_hook(keep(_readable(name)))
+        for name, module in model.named_modules()
+        if isinstance(module, AttentionMask)
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _readable(name: str) -> str:
+    """``attention.TASK.0`` → ``TASK/encoder-1``; decoder blocks are numbered from the deepest.
+
+    >>> _readable("attention.bbox.0"), _readable("decoder_attention.edges.0")
+    ('bbox/encoder-1', 'edges/decoder-5')
+    """
+    place, task, number = name.split(".")
+    if place == "decoder_attention":
+        return f"{task}/decoder-{len(BLOCK_CHANNELS) - int(number)}"
+    return f"{task}/encoder-{int(number) + 1}"

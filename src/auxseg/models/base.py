@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -20,48 +21,97 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class MultiTaskModel(nn.Module, ABC):
     """One network for several tasks. It is given ready heads and knows no task by name.
 
-    A subclass is one file and one line in :data:`auxseg.models.ARCHITECTURES`.
+    A subclass is one file and one line in :data:`auxseg.models.ARCHITECTURES`. What belongs to one
+    task alone lies in a ``ModuleDict`` under the task's name; everything else is shared.
 
     Args:
         heads: output name → head; :class:`DenseHead` outputs have the input's height and width.
         width: scales every channel count of trunk and decoders.
+        in_channels: of the image: 3 for RGB, 1 for grey.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels=3, width=width)
+        self.encoder = Encoder(in_channels, width)
         self.heads = nn.ModuleDict(dict(heads))
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+        if in_channels == 1:
+            mean, std = mean.mean(0, keepdim=True), std.mean(0, keepdim=True)
+        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", std.view(1, -1, 1, 1), persistent=False)
 
     @property
     def dense(self) -> tuple[str, ...]:
         """Names of the outputs that are images."""
         return tuple(name for name, head in self.heads.items() if isinstance(head, DenseHead))
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
         """Runs the network on images of any size.
 
         Args:
-            image: float32 (N, 3, H, W), RGB in [0, 1].
+            image: float32 (N, in_channels, H, W) in [0, 1].
+            names: the outputs wanted; all by default. What only others need is not computed.
 
         Returns:
             output name → (N, channels, H, W) for dense heads, (N, channels) for global ones.
         """
         height, width = image.shape[-2:]
-        features = self.features(self.prepare(image))
-        outputs = {name: head(features[name]) for name, head in self.heads.items()}
+        wanted = [name for name in self.heads if names is None or name in names]
+        features = self.features(self.prepare(image), wanted)
+        outputs = {name: self.heads[name](features[name]) for name in wanted}
         return {
             name: output[..., :height, :width] if name in self.dense else output
             for name, output in outputs.items()
         }
 
+    def forward_views(
+        self, views: Mapping[str, Tensor], routes: Mapping[str, Collection[str]]
+    ) -> dict[str, Tensor]:
+        """A forward pass per view, each for the outputs that read it.
+
+        Running statistics of shared batch norms are updated in the first view's pass only: at
+        prediction time it is the primary task that must find its own statistics there. In training
+        every pass is normalised by its own batch all the same, and the norms of a task's own
+        modules follow that task's view.
+
+        Args:
+            views: view name → images as for :meth:`forward`; the primary task's view first.
+            routes: view name → the outputs that read it.
+        """
+        outputs: dict[str, Tensor] = {}
+        for number, (view, image) in enumerate(views.items()):
+            with self._keeping_shared_statistics() if number else nullcontext():
+                outputs |= self(image, routes[view])
+        return {name: outputs[name] for name in self.heads}
+
+    def shared_modules(self) -> Iterator[nn.Module]:
+        """All modules that belong to no single task."""
+        for child in self.children():
+            if not (isinstance(child, nn.ModuleDict) and set(child) <= set(self.heads)):
+                yield from child.modules()
+
+    @contextmanager
+    def _keeping_shared_statistics(self) -> Iterator[None]:
+        """Shared batch norms in training mode use the batch's statistics and keep none of them."""
+        norms = [m for m in self.shared_modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.track_running_stats = True
+
     def prepare(self, image: Tensor) -> Tensor:
-        """RGB in [0, 1] → what the first convolution reads: normalised and padded."""
+        """An image in [0, 1] → what the first convolution reads: normalised and padded."""
         return pad_to_stride((image - self.mean) / self.std)
 
     @abstractmethod
-    def features(self, image: Tensor) -> dict[str, Tensor]:
-        """What each head reads, from a prepared image: (N, C_1, H, W) or (N, C_5, H/32, W/32)."""
+    def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        """What each of these heads reads, from a prepared image.
+
+        Returns:
+            head name → (N, C_1, H, W) for dense heads, (N, C_5, H/32, W/32) for global ones.
+        """

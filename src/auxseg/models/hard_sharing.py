@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor, nn
 
@@ -17,15 +17,15 @@ class HardSharing(MultiTaskModel):
     Dense tasks have a SegNet decoder each, global ones (class, box) read the encoder's end.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
-        super().__init__(heads, width)
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+        super().__init__(heads, width, in_channels)
         self.decoders = nn.ModuleDict({name: Decoder(width) for name in self.dense})
 
-    def features(self, image: Tensor) -> dict[str, Tensor]:
+    def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         levels = self.encoder(image)
         encoded = levels[-1].pooled
         indices = [level.indices for level in levels]
         return {
             name: self.decoders[name](encoded, indices) if name in self.decoders else encoded
-            for name in self.heads
+            for name in names
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -25,8 +25,8 @@ class AttentiveEncoder(MultiTaskModel):
         f_{j,t} = maxpool2×2(outer_j(a_{j,t} ⊙ p_j))    (outer_j: C_j → C_{j+1}, all tasks share it)
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
-        super().__init__(heads, width)
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+        super().__init__(heads, width, in_channels)
         channels = self.encoder.channels
         self.outer = nn.ModuleList(
             ConvBNReLU(a, b) for a, b in zip(channels, (*channels[1:], channels[-1]), strict=True)
@@ -42,16 +42,18 @@ class AttentiveEncoder(MultiTaskModel):
             }
         )
 
-    def attend(self, image: Tensor) -> tuple[list[Level], dict[str, Tensor]]:
-        """The trunk's five levels, and f_{5,t} of every task, (N, C_5, H/32, W/32)."""
+    def attend(
+        self, image: Tensor, names: Collection[str]
+    ) -> tuple[list[Level], dict[str, Tensor]]:
+        """The trunk's five levels, and f_{5,t} of these tasks, (N, C_5, H/32, W/32)."""
         levels: list[Level] = []
         features: dict[str, Tensor] = {}
         trunk = image
         for number, outer in enumerate(self.outer):
             level = self.encoder.block(number, trunk)
-            for name, masks in self.attention.items():
+            for name in names:
                 seen = torch.cat([level.first, features[name]], dim=1) if number else level.first
-                mask = masks[number](seen)  # type: ignore[index]
+                mask = self.attention[name][number](seen)  # type: ignore[index]
                 features[name] = F.max_pool2d(outer(mask * level.last), kernel_size=2)
             trunk = level.pooled
             levels.append(level)
@@ -65,13 +67,14 @@ class MTAN(AttentiveEncoder):
     global task reads f_{5,t}.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
-        super().__init__(heads, width)
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+        super().__init__(heads, width, in_channels)
         self.decoders = nn.ModuleDict({name: Decoder(width) for name in self.dense})
 
-    def features(self, image: Tensor) -> dict[str, Tensor]:
-        levels, features = self.attend(image)
+    def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        levels, features = self.attend(image, names)
         indices = [level.indices for level in levels]
-        for name, decoder in self.decoders.items():
-            features[name] = decoder(features[name], indices)
+        for name in names:
+            if name in self.decoders:
+                features[name] = self.decoders[name](features[name], indices)
         return features

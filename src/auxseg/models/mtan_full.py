@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +29,8 @@ class MTANFull(AttentiveEncoder):
     their encoder attention.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0) -> None:
-        super().__init__(heads, width)
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+        super().__init__(heads, width, in_channels)
         if not self.dense:
             return
         channels = self.encoder.channels
@@ -46,14 +46,15 @@ class MTANFull(AttentiveEncoder):
             }
         )
 
-    def features(self, image: Tensor) -> dict[str, Tensor]:
-        levels, features = self.attend(image)
-        if not self.dense:
+    def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        levels, features = self.attend(image, names)
+        dense = [name for name in names if name in self.dense]
+        if not dense:
             return features
         trunk = levels[-1].pooled
         for number, level in enumerate(reversed(levels)):
             decoded = self.decoder.block(number, trunk, level.indices)
-            for name in self.dense:
+            for name in dense:
                 features[name] = self._decode(number, name, decoded, features[name])
             trunk = decoded.last
         return features

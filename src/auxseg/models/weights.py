@@ -17,6 +17,10 @@ from auxseg.models.layers import BLOCK_DEPTHS, ConvBNReLU
 #: ``plain``: convolutions with bias; ``bn``: each followed by a batch norm.
 Variant = Literal["plain", "bn"]
 
+#: What becomes of a pre-trained first convolution where the input has one channel: ``skip`` leaves
+#: it as drawn, as the paper does; ``sum`` adds its weights over RGB.
+GREY = ("skip", "sum")
+
 
 def convolution_keys(variant: Variant) -> list[int]:
     """torchvision's numbers of the 13 convolutions in ``features.N``.
@@ -62,11 +66,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
     }
 
 
-def load_encoder(encoder: Encoder, path: Path) -> Variant:
+def load_encoder(encoder: Encoder, path: Path, grey: str = "skip") -> Variant:
     """Copies the 13 convolutions (and, in the BN variant, their batch norms) from a file.
 
     Of the plain variant the biases are placed in the batch norms, whose scale still is that of a
     fresh network until :func:`calibrate` has run.
+
+    Args:
+        grey: one of :data:`GREY`, what to do with the first convolution of an encoder whose input
+            has one channel.
 
     Returns:
         which variant the file held.
@@ -76,8 +84,15 @@ def load_encoder(encoder: Encoder, path: Path) -> Variant:
     """
     state = read_state(path)
     variant: Variant = "bn" if "features.1.running_mean" in state else "plain"
+    pairs = list(zip(convolution_keys(variant), encoder.layers(), strict=True))
+    if _parts(pairs[0][1])[0].in_channels == 1:
+        if grey == "skip":
+            pairs = pairs[1:]
+        elif "features.0.weight" in state:
+            # On a grey picture, R = G = B, this is what the three channels' weights compute.
+            state["features.0.weight"] = state["features.0.weight"].sum(dim=1, keepdim=True)
     with torch.no_grad():
-        for key, layer in zip(convolution_keys(variant), encoder.layers(), strict=True):
+        for key, layer in pairs:
             convolution, norm = _parts(layer)
             _copy(convolution.weight, state, f"features.{key}.weight", path)
             bias = torch.zeros(convolution.out_channels)
@@ -102,7 +117,7 @@ def calibrate(encoder: Encoder, batches: Iterable[Tensor]) -> None:
     training up to the difference between one batch and all of them.
 
     Args:
-        batches: prepared images (N, 3, H, W), sides multiples of 32; few suffice.
+        batches: prepared images (N, in_channels, H, W), sides multiples of 32; few suffice.
     """
     features = list(batches)
     for number, block in enumerate(encoder.blocks):

@@ -1,6 +1,7 @@
 """Tasks. Adding one is a file in this folder and a line in :data:`TASKS`."""
 
 from auxseg.tasks.base import (
+    CLEAN,
     LabelledMean,
     MetricInfo,
     MetricValue,
@@ -11,19 +12,27 @@ from auxseg.tasks.base import (
 )
 from auxseg.tasks.bbox import BoundingBox
 from auxseg.tasks.classification import Classification
+from auxseg.tasks.colorization import Colorization
+from auxseg.tasks.denoising import Denoising
+from auxseg.tasks.edges import Edges
 from auxseg.tasks.segmentation import Segmentation
+from auxseg.tasks.views import MODES, Views
 
 __all__ = [
+    "CLEAN",
+    "MODES",
     "TASKS",
     "LabelledMean",
     "MetricInfo",
     "MetricValue",
     "Task",
     "TaskMetrics",
+    "Views",
     "draw_all",
     "masked_mean",
 ]
 
 TASKS: dict[str, type[Task]] = {
-    task.NAME: task for task in (Segmentation, Classification, BoundingBox)
+    task.NAME: task
+    for task in (Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization)
 }

@@ -1,4 +1,4 @@
-"""What a task is: target, head, loss, metrics and picture of one thing the network learns."""
+"""What a task is: view, target, head, loss, metrics, picture of one thing the network learns."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
+
+#: The view that shows the image as it is.
+CLEAN = "image"
 
 #: A metric's value: a number, None without a single labelled sample, or a list per class.
 MetricValue = float | None | list[float | None]
@@ -38,8 +41,13 @@ class MetricInfo:
 class TaskMetrics(nn.Module, ABC):
     """A task's metrics, pooled over a data set; states add up over processes (torchmetrics)."""
 
-    def update(self, prediction: Tensor, target: Target) -> None:
-        """Adds the labelled samples of one batch."""
+    def update(self, prediction: Tensor, target: Target, view: Tensor | None = None) -> None:
+        """Adds the labelled samples of one batch.
+
+        Args:
+            view: (N, C, H, W), the input that the prediction was made from, for metrics that
+                compare the two.
+        """
         if bool(target.present.any()):
             self.add(prediction[target.present].float(), target.value[target.present])
 
@@ -92,15 +100,24 @@ class Task(ABC):
 
     Attributes:
         NAME: its key in predictions, targets and metrics.
+        SELF_SUPERVISED: whether its target comes from the image itself, so that every image has it.
+        VIEW: name of the input it asks for; tasks of one view can share a forward pass.
+        VIEW_CHANNELS: that input's channels, 1 or 3.
         WEIGHT: the default weight of its loss.
-        LAYER: where its picture lies among the others': areas 0, lines 1, text 2.
+        LAYER: where its picture lies among the others': areas 0, lines 1, text 2; None for a
+            picture of its own beside them.
         METRICS: metric name → :class:`MetricInfo`; the first is the task's main one.
+        REFERENCES: further values reported beside them, which no prediction changes.
     """
 
     NAME: ClassVar[str]
+    SELF_SUPERVISED: ClassVar[bool] = False
+    VIEW: ClassVar[str] = CLEAN
+    VIEW_CHANNELS: ClassVar[int] = 3
     WEIGHT: ClassVar[float]
-    LAYER: ClassVar[int] = 0
+    LAYER: ClassVar[int | None] = 0
     METRICS: ClassVar[dict[str, MetricInfo]]
+    REFERENCES: ClassVar[dict[str, MetricInfo]] = {}
 
     def __init__(self, classes: ClassNames) -> None:
         self.classes = classes
@@ -109,6 +126,15 @@ class Task(ABC):
     @abstractmethod
     def head(self) -> HeadSpec:
         """The output this task asks for."""
+
+    def view(self, images: LabelledImages, seed: int | None) -> Tensor:
+        """The input this task asks for, float32 (N, VIEW_CHANNELS, H, W) in [0, 1].
+
+        Args:
+            seed: with epoch and image number the key of its random numbers; None where photos
+                are to be taken as they are (prediction).
+        """
+        return images.image
 
     @abstractmethod
     def target(self, images: LabelledImages) -> Target:
@@ -121,6 +147,10 @@ class Task(ABC):
     @abstractmethod
     def metrics(self) -> TaskMetrics:
         """Fresh metrics."""
+
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """Metrics that single images have, by name: (N, …) → (N,) each, NaN where undefined."""
+        return {}
 
     @abstractmethod
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> Any:
@@ -141,8 +171,12 @@ class Task(ABC):
 
 
 def draw_all(photo: np.ndarray, tasks: Mapping[str, Task], found: Mapping[str, Any]) -> np.ndarray:
-    """Draws what was found, task by task, areas below lines below text; uint8 (H, W, 3)."""
-    for name in sorted(found, key=lambda name: tasks[name].LAYER):
+    """Draws what was found, task by task, areas below lines below text; uint8 (H, W, 3).
+
+    Tasks with a picture of their own are left out.
+    """
+    layers = {name: layer for name in found if (layer := tasks[name].LAYER) is not None}
+    for name in sorted(layers, key=lambda name: layers[name]):
         if found[name] is not None:
             photo = tasks[name].picture(photo, found[name])
     return photo

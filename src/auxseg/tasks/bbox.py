@@ -58,6 +58,12 @@ class BoundingBox(Task):
     def metrics(self) -> TaskMetrics:
         return BoundingBoxMetrics()
 
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """``iou`` and ``l2`` of each box, as :class:`BoundingBoxMetrics` defines them."""
+        box = to_box(prediction)
+        square = ((box - value) * PAPER_SIZE).square().mean(dim=1)
+        return {"l2": square, "iou": box_iou(box, value)}
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> tuple[float, ...]:
         """xyxy in the photo's pixels, inside the photo, xmin ≤ xmax and ymin ≤ ymax."""
         height, width = size

@@ -54,6 +54,10 @@ class Classification(Task):
     def metrics(self) -> TaskMetrics:
         return ClassificationMetrics()
 
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """``accuracy``: 1 where the class is right, else 0."""
+        return {"accuracy": (prediction.argmax(dim=1) == value).float()}
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> ImageClass:
         probabilities = prediction.float().softmax(dim=0)
         best = int(probabilities.argmax())

@@ -60,6 +60,17 @@ class Segmentation(Task):
     def metrics(self) -> TaskMetrics:
         return SegmentationMetrics(len(self.classes.mask))
 
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """``iou``: the mean over the classes that an image's mask or prediction holds."""
+        found, seen = prediction.argmax(dim=1), value != IGNORE_INDEX
+        ratios = []
+        for number in range(len(self.classes.mask)):
+            true, positive = value == number, (found == number) & seen
+            either = (true | positive).flatten(1).sum(dim=1)
+            # 0/0 is NaN: the class occurs nowhere in this image.
+            ratios.append((true & positive).flatten(1).sum(dim=1) / either)
+        return {"iou": torch.stack(ratios).nanmean(dim=0)}
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Class indices at the photo's size, uint8 (H, W): logits are enlarged, then compared."""
         logits = F.interpolate(

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
 from auxseg.training.module import MultiTaskModule
@@ -56,6 +57,8 @@ class Keeper(Checkpoint):
             "epoch": trainer.current_epoch + 1,
             "seconds": round(time.perf_counter() - self.started, 2),
         }
+        if module.device.type == "cuda":
+            row["peak_memory_mb"] = round(torch.cuda.max_memory_allocated(module.device) / 2**20)
         for stage, values in (("train", module.train_losses), ("val", module.validation)):
             for name, value in values.items():
                 if not isinstance(value, list):

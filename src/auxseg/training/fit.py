@@ -87,12 +87,12 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     _check_labels(config, data, tasks)
     model = build.make_model(config, tasks)
     if not run.last.is_file():
-        build.load_starting_weights(model, config, data)
+        build.load_starting_weights(model, config, data, tasks)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
     if first:  # nothing is written before everything could be built
         for message in () if quiet else data.messages:
             print(message, file=sys.stderr)
-        run.write_config(config, dataset.classes, version("auxseg"))
+        run.write_config(config, dataset.classes, version("auxseg"), data.counts)
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:

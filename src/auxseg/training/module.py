@@ -1,4 +1,4 @@
-"""The training step as a Lightning module: batch → predictions → losses → balancer → update."""
+"""The training step as a Lightning module: views → predictions → losses → balancer → update."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MultiTaskModule(pl.LightningModule):
         # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
         name = f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}"
         torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
-        predictions = self.model(batch.image)
+        predictions = self.model.forward_views(batch.views, batch.routes)
         losses = self._losses(predictions, batch.targets, self.train_means)
         if not losses:
             return  # not one label in this batch
@@ -160,12 +160,12 @@ class MultiTaskModule(pl.LightningModule):
     # -- validation -----------------------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        predictions = self.model(batch.image)
+        predictions = self.model.forward_views(batch.views, batch.routes)
         losses = self._losses(predictions, batch.targets, self.val_means)
         if losses:
             _add(self.val_means, "loss", self.balancer(losses).detach())
         for name, target in batch.targets.items():
-            self.metrics[name].update(predictions[name], target)  # type: ignore[operator]
+            self.metrics[name].update(predictions[name], target, batch.view_of(name))  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
         self.validation = self._take(self.val_means)

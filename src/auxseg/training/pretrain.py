@@ -29,10 +29,25 @@ from auxseg.models.weights import save_encoder
 from auxseg.training.fit import train
 from auxseg.training.run import RunDirectory, replacing
 
+#: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings; its name in tables.
+GENERATED = "generated"
+GENERATED_NAME = "drawings"
 #: Raised whenever the same configuration would give other weights.
 VERSION = 1
 #: Seed of the drawings: no run of ``shapes`` is likely to use it.
 DRAWING_SEED = 20_170_127
+
+
+_PREFIX = "drawings-"
+
+
+def weights_origin(config: Config) -> str:
+    """Where a system's starting weights come from, in a word; "–" for none."""
+    weights = config.model.weights if config.model.pretrained else "none"
+    if Path(weights).name.startswith(_PREFIX):
+        return GENERATED_NAME
+    names = {"none": "–", "imagenet": "ImageNet", GENERATED: GENERATED_NAME}
+    return names.get(weights) or Path(weights).stem
 
 
 def pretraining_config(width: float, image_size: int, accelerator: str) -> Config:
@@ -55,7 +70,7 @@ def generated_weights(width: float, image_size: int, accelerator: str = "auto") 
     settings = plain(pretraining_config(width, image_size, "any"))
     text = json.dumps([VERSION, Shapes.VERSION, settings], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = cache_root() / "weights" / f"shapes-{width:g}-{key}.safetensors"
+    path = cache_root() / "weights" / f"{_PREFIX}{width:g}-{key}.safetensors"
     if path.is_file():
         return path
     print(f"pre-training an encoder of width {width:g} on drawings, once, into {path}")

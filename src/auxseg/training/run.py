@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from auxseg.errors import DataError, UsageError
 from auxseg.types import ClassNames
 
 #: Options that change where and how fast a run computes, not what: they may differ on resume.
-MAY_DIFFER = {"training.accelerator", "data.num_workers", "data.root", "data.cache_dir"}
+MAY_DIFFER = frozenset({"training.accelerator", "data.num_workers", "data.root", "data.cache_dir"})
 
 
 @contextmanager
@@ -55,7 +56,8 @@ class RunDirectory:
     """Names, reads and writes the files of one run.
 
     ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
-    completed epoch), ``metrics-SPLIT.json``, ``checkpoints/best.safetensors`` (weights only),
+    completed epoch), ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images),
+    ``checkpoints/best.safetensors`` (weights only),
     ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
     """
 
@@ -68,6 +70,9 @@ class RunDirectory:
 
     def metrics_file(self, split: str) -> Path:
         return self.path / f"metrics-{split}.json"
+
+    def scores_file(self, split: str) -> Path:
+        return self.path / f"images-{split}.csv"
 
     def finished(self, epochs: int) -> bool:
         """Whether training came to its end: all epochs, then the validation metrics."""
@@ -92,7 +97,7 @@ class RunDirectory:
             raise DataError(f"{self.last}: is damaged; delete it to start this run afresh")
         if not self.config_file.is_file():
             return
-        before, now = _flat(plain(self.read_config()[0])), _flat(plain(config))
+        before, now = flat(plain(self.read_config()[0])), flat(plain(config))
         for key in sorted(before.keys() | now.keys()):
             if key not in MAY_DIFFER and before.get(key) != now.get(key):
                 raise UsageError(
@@ -100,11 +105,19 @@ class RunDirectory:
                     "resume with the same options or choose another --out"
                 )
 
-    def write_config(self, config: Config, classes: ClassNames, version: str) -> None:
+    def write_config(
+        self, config: Config, classes: ClassNames, version: str, images: Mapping[str, int]
+    ) -> None:
+        """Writes ``config.yaml``.
+
+        Args:
+            images: how many there are: train, masks (of them), unlabelled, val, test.
+        """
         content = {
             "version": version,
             **plain(config),
             "classes": {"mask": list(classes.mask), "label": list(classes.label)},
+            "images": dict(images),
         }
         with replacing(self.config_file) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -124,6 +137,10 @@ class RunDirectory:
             raise DataError(f"{self.config_file}: is no run's configuration") from None
         return options.from_plain(preset, groups, CHOICES), classes
 
+    def read_counts(self) -> dict[str, int]:
+        """How many images the run trained, validated and tested on."""
+        return dict(options.read_yaml(self.config_file).get("images", {}))
+
     # -- metrics and history --------------------------------------------------------------------
 
     def write_metrics(self, split: str, metrics: Mapping[str, Any]) -> None:
@@ -138,20 +155,27 @@ class RunDirectory:
             )
         return json.loads(path.read_text(encoding="utf-8"))
 
+    def write_scores(self, split: str, rows: list[dict[str, Any]]) -> None:
+        """Writes ``images-SPLIT.csv``: a row per image with the metrics that single images have."""
+        _write_rows(
+            self.scores_file(split),
+            [{key: _number(value) for key, value in row.items()} for row in rows],
+        )
+
+    def read_scores(self, split: str) -> dict[str, dict[str, float]]:
+        """Image name → metric → value; empty where the split was not evaluated."""
+        return {
+            row["image"]: {
+                key: float(value) for key, value in row.items() if key != "image" and value
+            }
+            for row in _read_rows(self.scores_file(split))
+        }
+
     def read_history(self) -> list[dict[str, str]]:
-        if not self.history_file.is_file():
-            return []
-        with self.history_file.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
+        return _read_rows(self.history_file)
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        with replacing(self.history_file) as temporary:
-            temporary.write_text(stream.getvalue(), encoding="utf-8")
+        _write_rows(self.history_file, rows)
 
     # -- weights --------------------------------------------------------------------------------
 
@@ -187,11 +211,36 @@ class RunDirectory:
             raise DataError(f"{self.best}: is damaged; train again with another --out") from None
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(path) as temporary:
+        temporary.write_text(stream.getvalue(), encoding="utf-8")
+
+
+def _number(value: Any) -> Any:
+    """A cell of a table; an undefined number is an empty one."""
+    if not isinstance(value, float):
+        return value
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values → dotted key → value."""
+    dotted: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
+            dotted |= flat(value, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+            dotted[f"{prefix}{name}"] = value
+    return dotted

@@ -1,0 +1,51 @@
+"""Configuration → objects: data set, tasks, model, balancer, loaders."""
+
+from auxseg.balancing import BALANCERS
+from auxseg.build.data import Data, measured, moved, open_data, open_dataset, resolve
+from auxseg.build.loaders import Prepare, make_augment, make_eval_loader, make_train_loader
+from auxseg.build.network import (
+    assemble,
+    check_weights,
+    load_starting_weights,
+    make_balancer,
+    make_model,
+    make_tasks,
+    make_views,
+    starting_weights,
+)
+from auxseg.data import DATASETS
+from auxseg.models import ARCHITECTURES
+from auxseg.models.weights import GREY
+from auxseg.tasks import MODES, TASKS
+
+__all__ = [
+    "CHOICES",
+    "Data",
+    "Prepare",
+    "assemble",
+    "check_weights",
+    "load_starting_weights",
+    "make_augment",
+    "make_balancer",
+    "make_eval_loader",
+    "make_model",
+    "make_tasks",
+    "make_train_loader",
+    "make_views",
+    "measured",
+    "moved",
+    "open_data",
+    "open_dataset",
+    "resolve",
+    "starting_weights",
+]
+
+#: Allowed values of the options that name something, for command lines and checks.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "data.name": tuple(DATASETS),
+    "model.architecture": tuple(ARCHITECTURES),
+    "model.grey": GREY,
+    "tasks.names": tuple(TASKS),
+    "tasks.views": MODES,
+    "training.balancer": tuple(BALANCERS),
+}

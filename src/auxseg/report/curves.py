@@ -1,0 +1,136 @@
+"""Losses and validation IoU per epoch of every system (the paper's Fig. 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from auxseg.evaluation.systems import System
+from auxseg.tasks import TASKS
+
+#: Panels beside each other.
+COLUMNS = 4
+#: Inches of one panel.
+PANEL = (2.7, 2.1)
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; one per task.
+COLOURS = dict(
+    zip(
+        TASKS,
+        ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+        strict=False,
+    )
+)
+GREY = "#b8b8b8"
+
+
+def curve(system: System, column: str) -> np.ndarray:
+    """One column of the histories: float (seeds, epochs), NaN where a run has no value."""
+    return np.array(
+        [[float(row.get(column) or math.nan) for row in run.read_history()] for run in system.runs]
+    )
+
+
+def metric_figure(systems: Sequence[System], column: str, title: str) -> Figure:
+    """A panel per system: its validation metric per epoch, the other systems' in grey behind it."""
+    figure, axes = _panels(len(systems))
+    for axis, system in zip(axes, systems, strict=False):
+        for other in systems:
+            axis.plot(*_points(curve(other, column).mean(axis=0)), color=GREY, linewidth=0.8)
+        _draw(axis, curve(system, column), "#0072B2")
+        axis.set_title(system.name, fontsize=8, loc="left")
+    _finish(figure, axes, len(systems), title)
+    return figure
+
+
+def loss_figure(systems: Sequence[System]) -> Figure:
+    """A panel per system: every task's unweighted loss, training solid and validation dashed."""
+    figure, axes = _panels(len(systems))
+    for axis, system in zip(axes, systems, strict=False):
+        for task in system.config.tasks.names:
+            _draw(axis, curve(system, f"train/{task}/loss"), COLOURS[task])
+            _draw(axis, curve(system, f"val/{task}/loss"), COLOURS[task], "--")
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_title(system.name, fontsize=8, loc="left")
+    _finish(figure, axes, len(systems), "loss (log)")
+    used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
+    handles = [*_keys({task: COLOURS[task] for task in used}), *_styles()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
+    return figure
+
+
+def weights_figure(tuned: System, equal: System) -> Figure:
+    """Equal against tuned task weights: the IoU, and each task's validation loss."""
+    names = tuned.config.tasks.names
+    columns = {"val/segmentation/iou": "validation IoU"}
+    columns |= {f"val/{task}/loss": f"validation loss, {task}" for task in names}
+    figure, axes = _panels(len(columns))
+    colours = {"tuned weights": "#0072B2", "equal weights": "#D55E00"}
+    for axis, (column, title) in zip(axes, columns.items(), strict=False):
+        for system, colour in zip((tuned, equal), colours.values(), strict=True):
+            _draw(axis, curve(system, column), colour)
+        axis.set_title(title, fontsize=8, loc="left")
+    _finish(figure, axes, len(columns), "", share=False)
+    figure.legend(handles=_keys(colours), loc="outside upper left", ncols=2, fontsize=7)
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def _draw(axis: Axes, values: np.ndarray, colour: str, style: str = "-") -> None:
+    """The mean over seeds, and a band from the least to the greatest where there are several."""
+    x, y = _points(values.mean(axis=0))
+    axis.plot(x, y, style, color=colour, linewidth=1.4, marker=".", markersize=3)
+    if len(values) > 1:
+        axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+
+
+def _points(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(1, len(values) + 1), values
+
+
+def _finish(
+    figure: Figure, axes: Sequence[Axes], used: int, title: str, *, share: bool = True
+) -> None:
+    """Whole epochs, one scale for all panels, no empty panels."""
+    shown = axes[:used]
+    if share:
+        limits = np.array([axis.get_ylim() for axis in shown])
+        for axis in shown:
+            axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+    for axis in shown:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, linewidth=0.5)
+    for axis in axes[used:]:
+        axis.set_visible(False)
+    figure.supxlabel("epoch", fontsize=8)
+    if title:
+        figure.supylabel(title, fontsize=8)
+
+
+def _keys(colours: Mapping[str, str]) -> list[Any]:
+    return [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+
+
+def _styles() -> list[Any]:
+    return [
+        Line2D([], [], color="#444", linestyle="-", label="training"),
+        Line2D([], [], color="#444", linestyle="--", label="validation"),
+    ]

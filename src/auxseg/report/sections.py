@@ -1,0 +1,181 @@
+"""What a report says: one function per part of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from matplotlib.figure import Figure
+
+from auxseg.config import plain
+from auxseg.data.decode import stretch
+from auxseg.evaluation.systems import System
+from auxseg.report.attention import attention_figure, attention_table
+from auxseg.report.curves import loss_figure, metric_figure, weights_figure
+from auxseg.report.gallery import gallery_figure, spread
+from auxseg.report.inputs import inputs_figure
+from auxseg.report.photos import Photos
+from auxseg.tasks import Task
+from auxseg.training.run import MAY_DIFFER, flat
+
+#: Photos of which attention masks are shown, and over how many they are measured.
+ATTENTION_PHOTOS = 2
+MEASURED_PHOTOS = 32
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        title: its heading; what stands before a colon is its name in the navigation.
+        text: paragraphs below it.
+        figures: name → figure.
+        tables: rows of cells, the first the header.
+        code: summary → text that is shown as it is when unfolded.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    figures: dict[str, Figure] = field(default_factory=dict)
+    tables: Sequence[list[list[str]]] = ()
+    code: dict[str, str] = field(default_factory=dict)
+
+
+def table_section(rows: list[list[str]], caption: str) -> Section:
+    """Table 1."""
+    note = "The best of a row is bold; – where a system has no such task or no image such a label."
+    return Section("Table 1: every system", [caption, note], tables=[rows])
+
+
+def inputs_section(photos: Photos) -> Section | None:
+    """Fig. 2, with what the systems answer; None without a self-supervised task."""
+    tasks: dict[str, Task] = {}
+    outputs: dict[str, dict[str, np.ndarray]] = {}
+    size = photos.data.arrays.images.shape[1]
+    photo = stretch(photos.read(photos.choices[0].index), size).image
+    for system, predictor in photos.predictors.items():
+        for name, task in predictor.tasks.items():
+            if task.SELF_SUPERVISED:
+                tasks.setdefault(name, task)
+                outputs.setdefault(name, {})[system] = predictor.predict(photo).pictures[name]
+    if not tasks:
+        return None
+    return Section(
+        "Fig. 2: inputs and targets of the self-supervised tasks",
+        [
+            f"One {photos.split} photo at the training size. The target of colorization is drawn "
+            "at one lightness: what is to be predicted, and nothing of what is given. Beside the "
+            "targets, what the trained systems answer (the given lightness in the colours found)."
+        ],
+        figures={"fig2-inputs": inputs_figure(list(tasks.values()), photo, outputs)},
+    )
+
+
+def curves_section(systems: Sequence[System]) -> Section:
+    """Fig. 3."""
+    figures = {
+        "fig3-iou": metric_figure(systems, "val/segmentation/iou", "validation IoU"),
+        "fig3-losses": loss_figure(systems),
+    }
+    text = [
+        "Validation IoU of each system (blue; grey: the others), then the unweighted loss of each "
+        "task. Lines are means over seeds, bands run from the least to the greatest."
+    ]
+    pair = tuned_and_equal(systems)
+    if pair:
+        figures["fig3-weights"] = weights_figure(*pair)
+        text.append(f"Last: tuned against equal task weights for {pair[0].name}.")
+    return Section("Fig. 3: training and validation", text, figures)
+
+
+def tuned_and_equal(systems: Sequence[System]) -> tuple[System, System] | None:
+    """Two systems that differ in the balancer alone, fixed and equal."""
+
+    def settings(system: System, balancer: str) -> Any:
+        training = replace(system.config.training, seed=0, balancer=balancer)
+        return replace(system.config, training=training)
+
+    for equal in systems:
+        for tuned in systems:
+            balancers = (tuned.config.training.balancer, equal.config.training.balancer)
+            if balancers == ("fixed", "equal") and settings(tuned, "") == settings(equal, ""):
+                return tuned, equal
+    return None
+
+
+def gallery_section(photos: Photos) -> Section:
+    """Fig. 4."""
+    figure = gallery_figure(photos.data.dataset, photos.choices, photos.predictors, photos.scores)
+    return Section(
+        f"Fig. 4: the same {photos.split} photos through every system",
+        [
+            "First the photos with the best mean IoU over the systems, last those with the worst, "
+            "between them others at equal distances in the data set: none was picked by eye. "
+            "Below a prediction: its mean IoU over the classes in that photo."
+        ],
+        figures={"fig4-predictions": figure},
+    )
+
+
+def attention_section(photos: Photos) -> Section | None:
+    """Box against classification, in the system with the fewest tasks beside these two."""
+    attentive = {name: one for name, one in photos.predictors.items() if one.attentive}
+    if not attentive:
+        return None
+
+    def suitable(name: str) -> tuple[bool, int]:
+        tasks = set(attentive[name].tasks)
+        return not {"classification", "bbox"} <= tasks, len(tasks)
+
+    name = min(attentive, key=suitable)
+    shown = [choice.index for choice in photos.choices[:ATTENTION_PHOTOS]]
+    figures = {
+        f"attention-{number}": attention_figure(
+            attentive[name].predict(photos.read(index).image, attention=True)
+        )
+        for number, index in enumerate(shown, start=1)
+    }
+    measured = [photos.read(index) for index in spread(photos.held_out, MEASURED_PHOTOS)]
+    return Section(
+        f"Attention: where the tasks of {name} look",
+        [
+            "Masks of each task and block, averaged over channels, brighter where the task takes "
+            "more of the shared features. The scale is each picture's own and stands above it.",
+            f"In numbers, over {len(measured)} photos: mean attention inside the true foreground "
+            "or box less that outside, in standard deviations of the mask over the picture.",
+        ],
+        figures=figures,
+        tables=[attention_table(attentive[name], measured)],
+    )
+
+
+def configuration_section(systems: Sequence[System]) -> Section:
+    """What each system was trained with: where they differ, then what all share."""
+    settings = {system.name: flat(plain(system.config)) for system in systems}
+    keys = dict.fromkeys(key for one in settings.values() for key in one)
+    hidden = {*MAY_DIFFER, "training.seed", "preset"}
+    differing = [
+        key
+        for key in keys
+        if key not in hidden and len({repr(one.get(key)) for one in settings.values()}) > 1
+    ]
+    first = settings[systems[0].name]
+    common = {key: first[key] for key in keys if key not in hidden and key not in differing}
+    rows = [["", *settings], ["seeds", *(", ".join(map(str, one.seeds)) for one in systems)]]
+    rows += [[key, *(_shown(one.get(key)) for one in settings.values())] for key in differing]
+    return Section(
+        "Configuration: what was run",
+        tables=[rows],
+        code={"options that all systems share": yaml.safe_dump(common, sort_keys=False)},
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " + ".join(map(str, value))
+    return Path(value).name if isinstance(value, str) and "/" in value else str(value)

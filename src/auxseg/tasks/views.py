@@ -1,0 +1,68 @@
+"""Which input every task reads: one for all (the paper's way), or one for each that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from auxseg.errors import UsageError
+from auxseg.tasks.base import CLEAN, Task
+from auxseg.types import LabelledImages
+
+#: ``shared``: one input for every task, altered if a task asks for that (the paper).
+#: ``per-task``: tasks that ask for the same input share a forward pass, and no other task's.
+MODES = ("shared", "per-task")
+
+
+class Views:
+    """Makes the inputs of a batch, view name → (N, C, H, W) in [0, 1].
+
+    Args:
+        tasks: the run's tasks, the primary one first.
+        mode: one of :data:`MODES`.
+
+    Attributes:
+        routes: view name → the tasks that read it; the primary task's view first.
+        channels: of the network's input: 1 where every task reads a view of one channel. With
+            several views, one channel becomes three equal ones: all pass the same first layer.
+
+    Raises:
+        UsageError: two tasks ask for different altered inputs of one shared view.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], mode: str) -> None:
+        askers: dict[str, Task] = {}
+        for task in tasks.values():
+            askers.setdefault(task.VIEW, task)
+        if mode == "shared":
+            askers = _only(askers)
+        self._askers = askers
+        self.routes = {
+            view: tuple(
+                name for name, task in tasks.items() if mode == "shared" or view == task.VIEW
+            )
+            for view in askers
+        }
+        self.channels = max(task.VIEW_CHANNELS for task in askers.values())
+
+    def __call__(self, images: LabelledImages, seed: int | None) -> dict[str, Tensor]:
+        """The inputs of one batch.
+
+        Args:
+            seed: of noise; None takes photos as they are (see :meth:`Task.view`).
+        """
+        made = {view: task.view(images, seed) for view, task in self._askers.items()}
+        return {view: image.expand(-1, self.channels, -1, -1) for view, image in made.items()}
+
+
+def _only(askers: Mapping[str, Task]) -> dict[str, Task]:
+    """The one input of a shared view: the altered one, where a task asks for that."""
+    altered = {view: task for view, task in askers.items() if view != CLEAN}
+    if len(altered) > 1:
+        names = " and ".join(task.NAME for task in altered.values())
+        raise UsageError(
+            f"tasks.views: {names} ask for different inputs, which one shared view cannot give; "
+            "use --views per-task"
+        )
+    return altered or dict(askers)
