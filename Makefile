@@ -6,7 +6,7 @@ OUT ?= runs/reproduce
 
 .PHONY: install reproduce test test-slow check lint clean
 
-# Trains every supervised system on drawings, on a CPU, and prints Table 1.
+# Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
 	$(BIN)/auxseg reproduce --data shapes --out $(OUT)
 

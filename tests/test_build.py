@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from auxseg import build
 from auxseg.api import configure
+from auxseg.build import network
 from auxseg.config import Config
 from auxseg.construct import construct
 from auxseg.data import DATASETS
@@ -145,7 +146,7 @@ def test_tasks_and_outputs_of_every_preset(preset: str) -> None:
     tasks = build.make_tasks(config, CLASSES)
     assert tuple(tasks) == PRESETS[preset].tasks
     model = build.make_model(config, tasks).eval()
-    outputs = model(torch.rand(1, 3, 32, 32))
+    outputs = model(torch.rand(1, build.make_views(config, tasks).channels, 32, 32))
     assert {name: output.shape[1] for name, output in outputs.items()} == {
         name: task.head.channels for name, task in tasks.items()
     }
@@ -210,8 +211,8 @@ def test_imagenet_weights_are_downloaded_once(
     served = tmp_path / "web" / "vgg16-test.pth"
     served.write_bytes(content)
     monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(build, "VGG16_URL", f"{server}/{served.name}")
-    monkeypatch.setattr(build, "VGG16_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(network, "VGG16_URL", f"{server}/{served.name}")
+    monkeypatch.setattr(network, "VGG16_SHA256", hashlib.sha256(content).hexdigest())
     config = configure("segnet-1task")
     path = build.starting_weights(config)
     assert path == tmp_path / "cache" / "weights" / "vgg16-test.pth"
@@ -225,7 +226,7 @@ def test_a_damaged_download_leaves_no_file(
 ) -> None:
     (tmp_path / "web" / "vgg16-test.pth").write_bytes(b"something else")
     monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(build, "VGG16_URL", f"{server}/vgg16-test.pth")
+    monkeypatch.setattr(network, "VGG16_URL", f"{server}/vgg16-test.pth")
     message = refused(lambda: build.starting_weights(configure("segnet-1task")), DataError)
     assert "vgg16-test.pth" in message
     assert not (tmp_path / "cache" / "weights" / "vgg16-test.pth").exists()
@@ -233,7 +234,7 @@ def test_a_damaged_download_leaves_no_file(
 
 def test_the_address_of_the_weights_names_their_hash() -> None:
     """torch's files carry the first digits of their SHA-256 in their name."""
-    assert Path(build.VGG16_URL).stem.split("-")[1] == build.VGG16_SHA256[:8]
+    assert Path(network.VGG16_URL).stem.split("-")[1] == network.VGG16_SHA256[:8]
 
 
 @pytest.mark.parametrize("calibrate", [True, False])
@@ -242,7 +243,8 @@ def test_loaded_weights_are_calibrated_on_training_images(calibrate: bool, tmp_p
     options = {"model.calibrate": calibrate, "model.weights": str(weights)}
     config = small("segnet-1task", options=options)
     data = build.open_data(config)
-    model = build.make_model(config, build.make_tasks(config, data.dataset.classes))
+    tasks = build.make_tasks(config, data.dataset.classes)
+    model = build.make_model(config, tasks)
     numbers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
     state = {}
     for number, layer in zip(numbers, model.encoder.layers(), strict=True):
@@ -250,7 +252,7 @@ def test_loaded_weights_are_calibrated_on_training_images(calibrate: bool, tmp_p
         state[f"features.{number}.weight"] = weight
         state[f"features.{number}.bias"] = torch.full((len(weight),), 0.1)
     save_file(state, weights)
-    build.load_starting_weights(model, config, data)
+    build.load_starting_weights(model, config, data, tasks)
     norm = model.encoder.layers()[0].get_submodule("1")
     fresh = bool((norm.get_buffer("running_var") == 1).all())
     assert fresh is not calibrate

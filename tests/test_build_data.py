@@ -15,6 +15,7 @@ from PIL import Image
 from auxseg import build
 from auxseg.api import configure
 from auxseg.config import Config, leaves
+from auxseg.data.augmentation import Augment
 from auxseg.errors import DataError, UsageError
 from auxseg.types import ClassNames, LabelledImages
 
@@ -111,7 +112,7 @@ def test_evaluation_batches_are_unchanged_and_in_order() -> None:
     batch = next(iter(loader))
     assert batch.index.tolist() == list(data.split.test)
     pixels = torch.from_numpy(data.arrays.images[list(data.split.test)])
-    torch.testing.assert_close(batch.image, pixels.permute(0, 3, 1, 2) / 255)
+    torch.testing.assert_close(batch.views["image"], pixels.permute(0, 3, 1, 2) / 255)
 
 
 def folder_with_parts(root: Path, *parts: str) -> Config:
@@ -163,6 +164,11 @@ def test_an_inverted_scale_is_refused() -> None:
         build.make_augment(config.augmentation)
 
 
+def prepare(config: Config, augment: Augment | None, seed: int) -> build.Prepare:
+    tasks = build.make_tasks(config, CLASSES)
+    return build.Prepare(tasks, build.make_views(config, tasks), augment, seed)
+
+
 def animal_in_a_box(count: int) -> LabelledImages:
     """White rectangles on black; the mask is the rectangle, the box its frame."""
     images = LabelledImages(
@@ -171,6 +177,7 @@ def animal_in_a_box(count: int) -> LabelledImages:
         label=torch.zeros(count, dtype=torch.long),
         box=torch.tensor([0.25, 0.375, 0.5, 0.75]).repeat(count, 1),
         has_mask=torch.ones(count, dtype=torch.bool),
+        counted=torch.ones(count, dtype=torch.bool),
         index=torch.arange(count),
         epoch=3,
     )
@@ -191,10 +198,11 @@ def test_targets_are_in_step_with_the_augmented_image() -> None:
     )
     augment = build.make_augment(config.augmentation)
     images = animal_in_a_box(16)
-    batch = build.Prepare(build.make_tasks(config, CLASSES), augment, seed=1)(images)
-    assert not torch.equal(batch.image, images.image)
+    batch = prepare(config, augment, seed=1)(images)
+    image = batch.views["image"]
+    assert not torch.equal(image, images.image)
     mask, box = batch.targets["segmentation"], batch.targets["bbox"]
-    bright = batch.image.mean(dim=1) > 0.5
+    bright = image.mean(dim=1) > 0.5
     for number in range(16):
         known = mask.value[number] <= 1
         assert float(((mask.value[number] == 1) == bright[number])[known].float().mean()) > 0.99
@@ -208,21 +216,202 @@ def test_targets_are_in_step_with_the_augmented_image() -> None:
 
 def test_prepare_depends_on_seed_epoch_and_image_only() -> None:
     config = small()
-    tasks, augment = build.make_tasks(config, CLASSES), build.make_augment(config.augmentation)
+    augment = build.make_augment(config.augmentation)
     images = animal_in_a_box(4)
-    first, again, other = (build.Prepare(tasks, augment, seed)(images) for seed in (1, 1, 2))
-    assert torch.equal(first.image, again.image)
-    assert not torch.equal(first.image, other.image)
+    first, again, other = (
+        prepare(config, augment, seed)(images).views["image"] for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_without_augmentation_nothing_changes(
     random_images: Callable[..., LabelledImages],
 ) -> None:
-    tasks = build.make_tasks(small(), CLASSES)
+    config = small()
     images = random_images(missing=(2,))
-    batch = build.Prepare(tasks, None, seed=0)(images)
-    assert torch.equal(batch.image, images.image)
-    assert tuple(batch.targets) == tuple(tasks)
+    batch = prepare(config, None, seed=0)(images)
+    assert torch.equal(batch.views["image"], images.image)
+    assert tuple(batch.targets) == config.tasks.names == batch.routes["image"]
     assert torch.equal(batch.index, images.index)
     for target in batch.targets.values():
         assert target.present.tolist() == [True, True, False, True]
+
+
+# -- unlabelled images ----------------------------------------------------------------------------
+
+SELF_SUPERVISED = ("segmentation", "edges")
+
+
+def save_images(folder: Path, **levels: int) -> Path:
+    """Images of one grey level each, by stem."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, level in levels.items():
+        Image.new("RGB", (32, 32), (level, level, level)).save(folder / f"{stem}.png")
+    return folder
+
+
+@pytest.fixture
+def further(tmp_path: Path) -> Path:
+    return save_images(tmp_path / "further", a=10, b=20, c=30, d=40, e=50)
+
+
+def with_unlabelled(folder: Path, **settings: Any) -> Config:
+    return small(**({"unlabelled": str(folder), "tasks.names": SELF_SUPERVISED} | settings))
+
+
+def test_unlabelled_images_are_numbered_on_from_the_data_set_s(further: Path) -> None:
+    data = build.open_data(with_unlabelled(further))
+    assert data.unlabelled is not None
+    assert data.unlabelled.numbers == tuple(range(32, 37))
+    assert data.counts == {"train": 24, "masks": 24, "unlabelled": 5, "val": 4, "test": 4}
+    assert data.split == build.open_data(small()).split
+
+
+def test_without_a_folder_there_are_none() -> None:
+    data = build.open_data(small(**{"tasks.names": SELF_SUPERVISED}))
+    assert data.unlabelled is None
+    assert data.counts["unlabelled"] == 0
+
+
+def test_tasks_that_need_labels_cannot_use_them(further: Path) -> None:
+    data = build.open_data(small(unlabelled=str(further)))
+    assert data.unlabelled is None
+    (message,) = (text for text in data.messages if "--unlabelled" in text)
+    for name in ("denoising", "edges", "colorization"):
+        assert name in message
+
+
+def test_a_missing_folder_of_unlabelled_images_is_an_error(tmp_path: Path) -> None:
+    for names in (SELF_SUPERVISED, ("segmentation",)):
+        config = with_unlabelled(tmp_path / "nowhere", **{"tasks.names": names})
+        with pytest.raises(DataError, match=r"nowhere.*--unlabelled"):
+            build.open_data(config)
+
+
+def test_a_broken_unlabelled_image_is_left_out_with_a_message(further: Path) -> None:
+    (further / "b.png").write_bytes(b"no image at all")
+    data = build.open_data(with_unlabelled(further))
+    assert data.unlabelled is not None
+    assert data.unlabelled.numbers == (32, 34, 35, 36)
+    assert sum(str(further / "b.png") in message for message in data.messages) == 1
+
+
+def own_folder(root: Path) -> Path:
+    """Eight images of a user, one grey level each: 0 to 3 train, 4 and 5 val, 6 and 7 test."""
+    save_images(root / "images", **{f"n{number}": 100 + 10 * number for number in range(8)})
+    parts = ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    rows = [f"n{number}.png,{number % 2},{part}" for number, part in enumerate(parts)]
+    (root / "labels.csv").write_text("\n".join(["image,label,split", *rows]))
+    return root
+
+
+def test_validation_and_test_images_are_not_trained_on(tmp_path: Path) -> None:
+    """The same name and the same pixels: a copy. The same name alone: another image."""
+    root = own_folder(tmp_path / "own")
+    folder = save_images(tmp_path / "further", n0=100, n4=140, n5=7, n6=8, n7=170, other=160)
+    config = with_unlabelled(
+        folder,
+        data="folder",
+        root=str(root),
+        **{"data.options": {}, "tasks.names": ("classification", "edges")},
+    )
+    data = build.open_data(config)
+    assert data.unlabelled is not None
+    names = sorted(path.stem for path in folder.iterdir())
+    kept = [names[number - 8] for number in data.unlabelled.numbers]
+    assert kept == ["n0", "n5", "n6", "other"]
+    (message,) = (text for text in data.messages if "left out" in text)
+    assert message.startswith("2 unlabelled images")
+    assert "n4.png" in message
+
+
+def test_every_step_has_unlabelled_images_in_it(further: Path) -> None:
+    config = with_unlabelled(further, batch_size=6, labels=3, **{"data.unlabelled_ratio": 0.5})
+    data = build.open_data(config)
+    tasks = build.make_tasks(config, data.dataset.classes)
+    seen: Counter[int] = Counter()
+    for batch in build.make_train_loader(config, data, tasks):
+        assert (batch.index >= 32).tolist() == [False] * 6 + [True] * 3
+        assert batch.targets["edges"].present.tolist() == [True] * 9
+        assert not batch.targets["segmentation"].present[6:].any()
+        seen.update(batch.index.tolist())
+    assert [seen[number] for number in data.split.train] == [1] * 24
+    assert sum(seen[number] for number in range(32, 37)) == 12
+    assert {seen[number] for number in range(32, 37)} == {2, 3}
+
+
+def test_every_step_has_at_least_one_unlabelled_image(further: Path) -> None:
+    config = with_unlabelled(further, batch_size=6, **{"data.unlabelled_ratio": 0.01})
+    data = build.open_data(config)
+    loader = build.make_train_loader(config, data, build.make_tasks(config, CLASSES))
+    assert [int((batch.index >= 32).sum()) for batch in loader] == [1] * 4
+
+
+def test_measuring_needs_no_unlabelled_images(further: Path) -> None:
+    config = with_unlabelled(further)
+    tasks = build.make_tasks(config, CLASSES)
+    with_, without = (
+        next(iter(build.make_eval_loader(config, build.open_data(each), tasks, "val")))
+        for each in (config, build.measured(config))
+    )
+    assert torch.equal(with_.index, without.index)
+    assert torch.equal(with_.views["image"], without.views["image"])
+    assert build.measured(with_unlabelled(further.parent / "gone")).data.unlabelled is None
+
+
+# -- views ----------------------------------------------------------------------------------------
+
+
+def all_tasks(**settings: Any) -> Config:
+    drawn = {"data.options": {"train": 8, "val": 4, "test": 4}}
+    return configure("mtan-all", **({"image_size": 32, "weights": "none"} | drawn | settings))
+
+
+def test_views_are_made_after_augmentation() -> None:
+    """The noisy image less its noise is the target; the lightness is that of the target."""
+    config = all_tasks(**{"tasks.options": {"denoising": {"std": 1.0}}})
+    tasks = build.make_tasks(config, CLASSES)
+    prepare_ = build.Prepare(
+        tasks, build.make_views(config, tasks), build.make_augment(config.augmentation), seed=1
+    )
+    batch = prepare_(animal_in_a_box(4))
+    assert tuple(batch.views) == ("image", "noisy", "lightness")
+    clean = batch.targets["denoising"].value
+    assert torch.equal(batch.views["image"], clean)
+    assert float((batch.views["noisy"] - clean).abs().max()) < 6 / 255
+    assert torch.equal(batch.views["lightness"][:, 0], batch.targets["colorization"].value[:, 0])
+    for name, view in {"bbox": "image", "edges": "image", "colorization": "lightness"}.items():
+        assert batch.view_of(name) is batch.views[view]
+
+
+def test_training_noise_changes_with_the_epoch_and_validation_noise_does_not() -> None:
+    settings = dict.fromkeys(("flip", "rotation", "translation", "brightness", "contrast"), 0.0)
+    still = {f"augmentation.{key}": value for key, value in settings.items()}
+    still |= {"augmentation.saturation": 0.0, "augmentation.hue": 0.0}
+    config = all_tasks(batch_size=8, **still, **{"augmentation.scale": (1.0, 1.0)})
+    data = build.open_data(config)
+    tasks = build.make_tasks(config, CLASSES)
+
+    def noise(loader: Any, epoch: int) -> torch.Tensor:
+        loader.sampler.set_epoch(epoch)
+        batch = next(iter(loader))
+        by_number = torch.argsort(batch.index)
+        return (batch.views["noisy"] - batch.views["image"])[by_number]
+
+    train = build.make_train_loader(config, data, tasks)
+    val = build.make_eval_loader(config, data, tasks, "val")
+    assert torch.equal(noise(train, 0), noise(train, 0))
+    assert not torch.equal(noise(train, 0), noise(train, 1))
+    assert torch.equal(noise(val, 0), noise(val, 1))
+
+
+def test_validation_noise_does_not_depend_on_the_run_s_seed() -> None:
+    """So that systems of any seed are measured on the same images."""
+    seen = []
+    for seed in (0, 1):
+        config = all_tasks(seed=seed)
+        data = build.open_data(config)
+        loader = build.make_eval_loader(config, data, build.make_tasks(config, CLASSES), "test")
+        seen.append(next(iter(loader)).views["noisy"])
+    assert torch.equal(seen[0], seen[1])

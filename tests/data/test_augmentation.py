@@ -52,13 +52,14 @@ def labelled(count: int = 6, height: int = 48, width: int = 48) -> LabelledImage
         label=torch.arange(count),
         box=torch.tensor([[0.2, 0.3, 0.6, 0.9]]).repeat(count, 1),
         has_mask=torch.ones(count, dtype=torch.bool),
+        counted=torch.ones(count, dtype=torch.bool),
         index=torch.arange(100, 100 + count),
         epoch=3,
     )
 
 
 def select(images: LabelledImages, rows: list[int]) -> LabelledImages:
-    names = ("image", "mask", "label", "box", "has_mask", "index")
+    names = ("image", "mask", "label", "box", "has_mask", "counted", "index")
     return replace(images, **{name: getattr(images, name)[rows] for name in names})
 
 
@@ -361,7 +362,7 @@ def test_dtypes_shapes_and_range_are_kept(side: tuple[int, int]) -> None:
     images = labelled(5, *side)
     extreme = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 180.0}
     out = make(**GEOMETRY, **extreme)(images, SEED)
-    for name in ("image", "mask", "label", "box", "has_mask", "index"):
+    for name in ("image", "mask", "label", "box", "has_mask", "counted", "index"):
         before, after = getattr(images, name), getattr(out, name)
         assert (after.shape, after.dtype) == (before.shape, before.dtype), name
     assert out.image.min() >= 0

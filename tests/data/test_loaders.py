@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from auxseg.data.cache import DecodedArrays, decoded
-from auxseg.data.loaders import EpochSampler, Key, Reader, make_loader
+from auxseg.data.loaders import EpochSampler, Key, MixedSampler, Reader, make_loader
 from auxseg.data.shapes import Shapes
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
@@ -96,6 +96,61 @@ def test_batches_may_be_written_to(arrays: DecodedArrays) -> None:
         np.testing.assert_array_equal(old, new)
 
 
+def unlabelled_arrays(count: int = 3, seed: int = 9) -> DecodedArrays:
+    """Images without labels; what stands for labels must never be seen."""
+    rng = np.random.default_rng(seed)
+    return DecodedArrays(
+        images=rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8),
+        masks=np.ones((count, SIZE, SIZE), dtype=np.uint8),
+        labels=np.ones(count, dtype=np.int64),
+        boxes=np.full((count, 4), 0.5, np.float32),
+        has_mask=np.ones(count, dtype=bool),
+        readable=np.ones(count, dtype=bool),
+        folder=Path(),
+        problems=(),
+    )
+
+
+@pytest.mark.parametrize("masks", [None, [0, 1, 4]])
+def test_unlabelled_images_are_numbered_on_and_have_no_label(
+    masks: list[int] | None, arrays: DecodedArrays
+) -> None:
+    further = unlabelled_arrays()
+    reader = Reader(arrays, masks, further)
+    assert len(reader) == COUNT + 3
+    numbers = [COUNT + 2, 0, COUNT, 4]
+    batch = reader.__getitems__([Key(2, number) for number in numbers])
+    assert batch.index.tolist() == numbers
+    assert batch.epoch == 2
+    expected = np.stack(
+        [further.images[2], arrays.images[0], further.images[0], arrays.images[4]]
+    ).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(batch.image.numpy(), expected / 255, atol=1e-6)
+    for present in (batch.has_mask, batch.has_label, batch.has_box):
+        assert present.tolist() == [False, True, False, True]
+    assert bool((batch.mask[[0, 2]] == IGNORE_INDEX).all())
+    np.testing.assert_array_equal(batch.mask[[1, 3]].numpy(), arrays.masks[[0, 4]])
+    assert batch.counted.tolist() == [True] * 4
+
+
+def test_a_batch_of_unlabelled_images_alone(arrays: DecodedArrays) -> None:
+    further = unlabelled_arrays()
+    batch = Reader(arrays, None, further).__getitems__([Key(0, COUNT + n) for n in (1, 1)])
+    np.testing.assert_allclose(
+        batch.image[0].numpy(), further.images[1].transpose(2, 0, 1) / 255, atol=1e-6
+    )
+    assert not batch.has_mask.any()
+    assert not batch.has_label.any()
+    assert not batch.has_box.any()
+
+
+def test_reading_unlabelled_images_leaves_the_arrays_alone(arrays: DecodedArrays) -> None:
+    further, before = unlabelled_arrays(), arrays.images.copy()
+    Reader(arrays, None, further).__getitems__([Key(0, COUNT), Key(0, 0)]).image.fill_(0)
+    np.testing.assert_array_equal(arrays.images, before)
+    np.testing.assert_array_equal(further.images, unlabelled_arrays().images)
+
+
 # -- order --------------------------------------------------------------------------------------
 
 
@@ -150,11 +205,155 @@ def test_processes_share_all_images_equally(count: int, world_size: int) -> None
     assert counted == Counter(indices)
 
 
+# -- labelled and unlabelled together -------------------------------------------------------------
+
+LABELLED, UNLABELLED = range(10), range(100, 107)
+
+
+def mixed(
+    per_step: tuple[int, int] = (4, 3),
+    labelled: Sequence[int] = LABELLED,
+    unlabelled: Sequence[int] = UNLABELLED,
+    *,
+    seed: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+) -> MixedSampler:
+    own = EpochSampler(labelled, shuffle=True, seed=seed, rank=rank, world_size=world_size)
+    return MixedSampler(own, unlabelled, *per_step)
+
+
+def keys(sampler: MixedSampler, epoch: int = 0) -> list[Key]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def others(sampler: MixedSampler, epochs: Sequence[int]) -> list[int]:
+    """The unlabelled images of these epochs, in order."""
+    return [key.index for epoch in epochs for key in keys(sampler, epoch) if key.index >= 100]
+
+
+def test_every_step_has_its_labelled_images_and_then_its_unlabelled_ones() -> None:
+    found = [key.index >= 100 for key in keys(mixed())]
+    full = [False] * 4 + [True] * 3
+    assert found == full + full + [False] * 2 + [True] * 3
+
+
+def test_every_labelled_image_comes_once_an_epoch_in_the_order_it_has_alone() -> None:
+    sampler = mixed()
+    for epoch in range(3):
+        alone = order(EpochSampler(LABELLED, shuffle=True, seed=1), epoch)
+        assert [key.index for key in keys(sampler, epoch) if key.index < 100] == alone
+
+
+@pytest.mark.parametrize("per_step", [(4, 3), (10, 1), (3, 7), (1, 20), (50, 2)])
+def test_no_unlabelled_image_comes_again_before_all_have_come(per_step: tuple[int, int]) -> None:
+    """Also over the end of an epoch."""
+    found = others(mixed(per_step), range(15))
+    assert len(found) >= 2 * len(UNLABELLED)
+    for start in range(0, len(found) - len(UNLABELLED) + 1, len(UNLABELLED)):
+        assert sorted(found[start : start + len(UNLABELLED)]) == list(UNLABELLED)
+
+
+def test_every_turn_has_an_order_of_its_own() -> None:
+    found = others(mixed(), range(8))
+    turns = [tuple(found[start : start + 7]) for start in range(0, 70, 7)]
+    assert len(set(turns)) > 8
+
+
+def test_epochs_can_be_taken_in_any_order() -> None:
+    """A resumed run goes on with the unlabelled images an uninterrupted one would see."""
+    through = mixed()
+    epochs = [keys(through, epoch) for epoch in range(5)]
+    assert [keys(mixed(), epoch) for epoch in (4, 2, 3)] == [epochs[4], epochs[2], epochs[3]]
+
+
+def test_mixed_keys_carry_the_epoch() -> None:
+    assert {(key.epoch, key.counted) for key in keys(mixed(), 3)} == {(3, True)}
+
+
+def test_the_seed_decides_which_unlabelled_images_come() -> None:
+    assert others(mixed(), [0, 1]) == others(mixed(), [0, 1])
+    assert others(mixed(), [0, 1]) != others(mixed(seed=2), [0, 1])
+
+
+def test_unlabelled_images_have_an_order_of_their_own() -> None:
+    """Not the labelled ones' of the same seed."""
+    twins = mixed((8, 8), range(8), range(100, 108))
+    found = keys(twins)
+    assert [key.index for key in found[:8]] != [key.index - 100 for key in found[8:]]
+
+
+@pytest.mark.parametrize("labelled", [1, 3, 4, 8, 9, 10])
+@pytest.mark.parametrize("unlabelled", [1, 2, 7])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_the_length_is_that_of_the_epoch(labelled: int, unlabelled: int, world_size: int) -> None:
+    lengths = set()
+    for rank in range(world_size):
+        sampler = mixed(
+            (4, 3),
+            range(labelled),
+            range(100, 100 + unlabelled),
+            rank=rank,
+            world_size=world_size,
+        )
+        for epoch in (0, 3):
+            assert len(keys(sampler, epoch)) == len(sampler)
+        lengths.add(len(sampler))
+    assert len(lengths) == 1
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_processes_take_what_one_would_take(world_size: int) -> None:
+    """Together, in every step: the images that one process with larger steps has in it."""
+    labelled, unlabelled = range(4 * world_size * 2), range(100, 100 + 17)
+    one = mixed((4 * world_size, 3 * world_size), labelled, unlabelled)
+    parts = [
+        mixed((4, 3), labelled, unlabelled, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    for epoch in range(4):
+        whole = [key.index for key in keys(one, epoch)]
+        shares = [[key.index for key in keys(part, epoch)] for part in parts]
+        size = len(whole) // 2
+        for step in range(2):
+            together = [index for share in shares for index in share[step * 7 : step * 7 + 7]]
+            assert sorted(together) == sorted(whole[step * size : (step + 1) * size])
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(8, [7, 7]), (10, [7, 7]), (12, [7, 7, 7])])
+def test_batches_of_a_mixed_epoch_are_full_steps(
+    count: int, sizes: list[int], tmp_path: Path
+) -> None:
+    """A last step with fewer labelled images is left out in training."""
+    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
+    further = decoded(Shapes(train=5, val=1, test=1, seed=4), 16, tmp_path)
+    first = len(arrays.images)
+    sampler = mixed((4, 3), range(count), range(first, first + 5))
+    loader = make_loader(
+        Reader(arrays, None, further), sampler, as_batch, batch_size=7, drop_last=True
+    )
+    found = [batch.index for batch in loader]
+    assert [len(index) for index in found] == sizes
+    for index in found:
+        assert (index < first).tolist() == [True] * 4 + [False] * 3
+
+
+def test_fewer_labelled_images_than_a_step_still_train(tmp_path: Path) -> None:
+    arrays = decoded(Shapes(train=3, val=1, test=1), 16, tmp_path)
+    first = len(arrays.images)
+    sampler = mixed((4, 3), range(3), range(first, first + 5))
+    loader = make_loader(
+        Reader(arrays, None, arrays), sampler, as_batch, batch_size=7, drop_last=True
+    )
+    assert [len(batch.index) for batch in loader] == [6]
+
+
 # -- loader -------------------------------------------------------------------------------------
 
 
 def as_batch(images: LabelledImages) -> Batch:
-    return Batch(images.image, {}, images.index)
+    return Batch({"image": images.image}, {"image": ()}, {}, images.index)
 
 
 def batches(
@@ -175,7 +374,7 @@ def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
         assert [len(batch.index) for batch in own] == [5, 5, 2]
         for a, b in zip(own, others, strict=True):
             assert torch.equal(a.index, b.index)
-            assert torch.equal(a.image, b.image)
+            assert torch.equal(a.views["image"], b.views["image"])
 
 
 def test_epochs_follow_one_another_in_kept_workers(tmp_path: Path) -> None:

@@ -201,7 +201,9 @@ def test_the_root_is_looked_at_before_weights_are_downloaded(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("auxseg.build.download", lambda *given, **named: asked.append(given))
+    monkeypatch.setattr(
+        "auxseg.build.network.download", lambda *given, **named: asked.append(given)
+    )
     auxseg("train", "segnet-1task", "--data", "folder", "--out", run)
     assert asked == []
 

@@ -30,6 +30,7 @@ class MakeModel(Protocol):
         *,
         width: float = 0.05,
         seed: int = 0,
+        in_channels: int = 3,
     ) -> MultiTaskModel: ...
 
 
@@ -41,9 +42,10 @@ def make_model() -> MakeModel:
         *,
         width: float = 0.05,
         seed: int = 0,
+        in_channels: int = 3,
     ) -> MultiTaskModel:
         heads = {name: make_head(SPECS[name], width) for name in names}
-        model = ARCHITECTURES[architecture](heads, width)
+        model = ARCHITECTURES[architecture](heads, width, in_channels)
         initialise(model, seed)
         return model
 

@@ -9,7 +9,7 @@ import torch
 
 from auxseg.api import configure
 from auxseg.build import make_model as build_model
-from auxseg.build import make_tasks
+from auxseg.build import make_tasks, make_views
 from auxseg.models import ARCHITECTURES, MultiTaskModel
 from auxseg.presets import PRESETS
 from auxseg.tasks import masked_mean
@@ -102,7 +102,8 @@ def test_every_parameter_of_every_preset_learns(
     tasks = make_tasks(config, ClassNames(("background", "animal"), ("cat", "dog")))
     model = build_model(config, tasks).train()
     images = random_images(count=4, size=64)
-    predictions = model(images.image)
+    views = make_views(config, tasks)
+    predictions = model.forward_views(views(images, seed=0), views.routes)
     losses = []
     for name, task in tasks.items():
         target = task.target(images)
@@ -119,3 +120,34 @@ def test_every_preset_names_an_architecture_and_starts_with_segmentation(preset:
     assert PRESETS[preset].architecture in ARCHITECTURES
     assert PRESETS[preset].tasks[0] == "segmentation"
     assert len(set(PRESETS[preset].tasks)) == len(PRESETS[preset].tasks)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_grey_images_of_one_channel_train(architecture: str, make_model: Make) -> None:
+    model = make_model(architecture, in_channels=1).train()
+    image = torch.rand(2, 1, 40, 40, generator=torch.Generator().manual_seed(1))
+    outputs = model(image)
+    assert outputs["segmentation"].shape == (2, 2, 40, 40)
+    torch.stack([output.square().mean() for output in outputs.values()]).sum().backward()
+    first = model.encoder.layers()[0].get_parameter("0.weight")
+    assert first.shape[1] == 1
+    assert first.grad is not None
+    assert float(first.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_number_of_input_channels_changes_the_first_convolution_alone(
+    architecture: str, make_model: Make
+) -> None:
+    """Systems of one seed share all they have in common, whatever they look at."""
+    grey, rgb = (make_model(architecture, in_channels=count).state_dict() for count in (1, 3))
+    assert grey.keys() == rgb.keys()
+    differ = {name for name in grey if not torch.equal(grey[name], rgb[name])}
+    assert differ == {"encoder.blocks.0.0.0.weight"}
+
+
+def test_grey_is_normalised_by_the_mean_of_rgb(make_model: Make) -> None:
+    model = make_model("hard-sharing", ("bbox",), in_channels=1)
+    image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    expected = (image - (0.485 + 0.456 + 0.406) / 3) / ((0.229 + 0.224 + 0.225) / 3)
+    torch.testing.assert_close(model.prepare(image), expected)

@@ -56,7 +56,7 @@ def test_with_open_masks_tasks_read_the_trunk(
     for number, outer in enumerate(model.outer):
         outer.register_forward_pre_hook(lambda _, given, n=number: seen[n].append(given[0]))
     with torch.no_grad():
-        levels, features = model.attend(image)
+        levels, features = model.attend(image, model.heads)
         for level, inputs in zip(levels, seen, strict=True):
             assert len(inputs) == len(model.heads)
             assert all(torch.equal(given, level.last) for given in inputs)
@@ -72,7 +72,7 @@ def test_the_trunk_is_the_encoder_whatever_the_masks(
 ) -> None:
     model = attentive(trained_norms(make_model(architecture)))
     with torch.no_grad():
-        levels, plain = model.attend(image)[0], model.encoder(image)
+        levels, plain = model.attend(image, model.heads)[0], model.encoder(image)
     for level, other in zip(levels, plain, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(level, other, strict=True))
 
@@ -90,7 +90,7 @@ def test_masks_have_the_block_s_shape_and_lie_between_0_and_1(
                 mask.register_forward_hook(lambda *call, to=found: to.append(call[2]))
                 for mask in masks
             ]
-            model.attend(image)
+            model.attend(image, model.heads)
             for handle in handles:
                 handle.remove()
             shapes = [tuple(mask.shape) for mask in found]
@@ -109,7 +109,7 @@ def test_features_follow_the_equations(
     masks = model.attention["bbox"]
     assert isinstance(masks, nn.ModuleList)
     with torch.no_grad():
-        levels, features = model.attend(image)
+        levels, features = model.attend(image, model.heads)
         own = levels[0].first[:, :0]
         for level, mask, outer in zip(levels, masks, model.outer, strict=True):
             a = mask(torch.cat([level.first, own], dim=1))
@@ -145,7 +145,7 @@ def test_published_mtan_with_open_masks_gives_the_decoder_trunk(
     assert isinstance(model, MTANFull)
     open_masks(model)
     with torch.no_grad():
-        features = model.features(image)
+        features = model.features(image, model.heads)
         levels = model.encoder(image)
         expected = model.decoder(levels[-1].pooled, [level.indices for level in levels])
     assert model.dense == ("segmentation", "edges")
@@ -161,8 +161,8 @@ def test_the_decoder_s_features_follow_the_equations(
     masks = model.decoder_attention["edges"]
     assert isinstance(masks, nn.ModuleList)
     with torch.no_grad():
-        found = model.features(image)["edges"]
-        levels, features = model.attend(image)
+        found = model.features(image, model.heads)["edges"]
+        levels, features = model.attend(image, model.heads)
         own, trunk = features["edges"], levels[-1].pooled
         for number, level in enumerate(reversed(levels)):
             unpooled = F.max_unpool2d(trunk, level.indices, (2, 2))
@@ -181,7 +181,7 @@ def test_published_mtan_attends_in_the_decoder(
     assert isinstance(model, MTANFull)
     assert set(model.decoder_attention) == {"segmentation", "edges"}
     with torch.no_grad():
-        features = model.features(image)
+        features = model.features(image, model.heads)
     assert not torch.allclose(features["segmentation"], features["edges"])
 
 

@@ -170,6 +170,87 @@ def test_saved_encoder_loads_as_it_was(tmp_path: Path, plain_file: Path) -> None
     assert distance(other, expected, image()) == 0
 
 
+# -- input of one channel -------------------------------------------------------------------------
+
+FORMS: dict[str, tuple[tuple[tuple[int, ...], ...], bool]] = {
+    "plain": (PLAIN, False),
+    "bn": (BN, True),
+}
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, State]:
+    """A variant's name, its file for RGB input, and what the file holds."""
+    numbers, norms = FORMS[request.param]
+    state = random_state(numbers, norms)
+    save_file(state, tmp_path / "vgg.safetensors")
+    return request.param, tmp_path / "vgg.safetensors", state
+
+
+def first_layer(encoder: Encoder) -> State:
+    return {name: value.clone() for name, value in encoder.layers()[0].state_dict().items()}
+
+
+def test_skipped_grey_leaves_the_first_layer_as_drawn(form: tuple[str, Path, State]) -> None:
+    variant, path, state = form
+    encoder = Encoder(in_channels=1, width=WIDTH)
+    before = first_layer(encoder)
+    assert load_encoder(encoder, path, "skip") == variant
+    after = first_layer(encoder)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    numbers = [n for block in FORMS[variant][0] for n in block]
+    for number, layer in list(zip(numbers, encoder.layers(), strict=True))[1:]:
+        assert torch.equal(layer.get_parameter("0.weight"), state[f"features.{number}.weight"])
+
+
+def test_skipping_is_the_default(form: tuple[str, Path, State]) -> None:
+    encoders = [Encoder(in_channels=1, width=WIDTH) for _ in range(2)]
+    encoders[1].load_state_dict(encoders[0].state_dict())
+    load_encoder(encoders[0], form[1])
+    load_encoder(encoders[1], form[1], "skip")
+    for a, b in zip(encoders[0].parameters(), encoders[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_summed_grey_sees_what_equal_red_green_and_blue_show(
+    form: tuple[str, Path, State],
+) -> None:
+    variant, path, state = form
+    grey, rgb = Encoder(in_channels=1, width=WIDTH), Encoder(width=WIDTH)
+    assert load_encoder(grey, path, "sum") == variant
+    load_encoder(rgb, path)
+    weight = grey.layers()[0].get_parameter("0.weight")
+    torch.testing.assert_close(weight, state["features.0.weight"].sum(dim=1, keepdim=True))
+    picture = image()[:, :1]
+    with torch.no_grad():
+        pairs = zip(grey.eval()(picture), rgb.eval()(picture.expand(-1, 3, -1, -1)), strict=True)
+        for found, expected in pairs:
+            torch.testing.assert_close(found.last, expected.last, atol=1e-4, rtol=1e-4)
+        other = [level.last for level in grey(image()[:, 1:2])]
+    assert distance(rgb, other, picture.expand(-1, 3, -1, -1)) > 0.01
+
+
+def test_rgb_input_knows_no_grey(form: tuple[str, Path, State]) -> None:
+    skip, sum_ = Encoder(width=WIDTH), Encoder(width=WIDTH)
+    load_encoder(skip, form[1], "skip")
+    load_encoder(sum_, form[1], "sum")
+    for encoder in (skip, sum_):
+        assert torch.equal(
+            encoder.layers()[0].get_parameter("0.weight"), form[2]["features.0.weight"]
+        )
+
+
+def test_a_missing_first_convolution_is_named_where_it_is_summed(tmp_path: Path) -> None:
+    state = random_state(PLAIN, norms=False)
+    del state["features.0.weight"]
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(DataError, match=r"features\.0\.weight"):
+        load_encoder(Encoder(in_channels=1, width=WIDTH), tmp_path / "a.safetensors", "sum")
+
+
+# -- files that are wrong -------------------------------------------------------------------------
+
+
 def one_line_error(path: Path) -> str:
     with pytest.raises(DataError) as caught:
         load_encoder(Encoder(width=WIDTH), path)

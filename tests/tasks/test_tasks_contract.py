@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from auxseg.data.decode import read_image, stretch
 from auxseg.tasks import TASKS, MetricValue, Task, masked_mean
 from auxseg.types import ClassNames, LabelledImages, Sample, Target
 
@@ -20,6 +23,24 @@ Images = Callable[..., LabelledImages]
 @pytest.fixture(params=list(TASKS))
 def task(request: pytest.FixtureRequest) -> Task:
     return TASKS[request.param](CLASSES)
+
+
+SELF_SUPERVISED = [name for name, task in TASKS.items() if task.SELF_SUPERVISED]
+
+
+@pytest.fixture(params=SELF_SUPERVISED)
+def own_target(request: pytest.FixtureRequest) -> Task:
+    """A task whose target comes from the image itself."""
+    return TASKS[request.param](CLASSES)
+
+
+@pytest.fixture(scope="session")
+def photos(shared: Path) -> LabelledImages:
+    """Four real photos of 64 pixels, without labels."""
+    paths = sorted((shared / "data" / "oxford-iiit-pet" / "images").glob("*.jpg"))[::100]
+    small = np.stack([stretch(Sample(read_image(path)), 64).image for path in paths])
+    image = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
+    return LabelledImages.without_labels(image)
 
 
 def random_prediction(task: Task, count: int, size: int, seed: int = 1) -> Tensor:
@@ -188,7 +209,8 @@ def test_pictures_are_drawn_on_a_copy(task: Task) -> None:
 
 
 def test_the_truth_is_drawn_as_the_prediction_is(task: Task) -> None:
-    image = np.full((40, 60, 3), 90, dtype=np.uint8)
+    """Over the photo, or as a picture of the same size beside it."""
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     mask = np.zeros((40, 60), dtype=np.uint8)
     mask[10:30, 10:30] = 1
     box = np.array([0.1, 0.2, 0.5, 0.6], dtype=np.float32)
@@ -196,4 +218,138 @@ def test_the_truth_is_drawn_as_the_prediction_is(task: Task) -> None:
     assert truth is not None
     predicted = task.decode(random_prediction(task, 1, 32)[0], size=(40, 60))
     assert type(truth) is type(predicted)
-    assert bool((task.picture(image, truth) != image).any())
+    picture, other = task.picture(image, truth), task.picture(image, predicted)
+    assert picture.shape == other.shape == image.shape
+    assert picture.dtype == other.dtype == np.uint8
+    if task.LAYER is None:
+        assert (truth.shape, truth.dtype) == (predicted.shape, predicted.dtype)
+        assert bool((picture != other).any())
+    else:
+        assert bool((picture != image).any())
+
+
+# -- labels that are missing ----------------------------------------------------------------------
+
+
+def test_what_is_not_counted_is_present_nowhere(task: Task, random_images: Images) -> None:
+    """As loaders hand over an image repeated for another process: its labels are taken away."""
+    images = random_images(missing=(1,))
+    images.counted[1] = False
+    assert task.target(images).present.tolist() == [True, False, True, True]
+
+
+def test_every_image_has_a_self_supervised_target(own_target: Task, random_images: Images) -> None:
+    target = own_target.target(random_images(missing=(0, 1, 2, 3)))
+    assert target.present.tolist() == [True] * 4
+    assert bool(torch.isfinite(target.value).all())
+
+
+def test_labels_do_not_change_a_self_supervised_target(
+    own_target: Task, random_images: Images
+) -> None:
+    complete, bare = (own_target.target(random_images(missing=gone)) for gone in ((), range(4)))
+    assert torch.equal(complete.value, bare.value)
+
+
+def test_supervised_tasks_learn_nothing_from_bare_images(
+    task: Task, photos: LabelledImages
+) -> None:
+    present = task.target(photos).present
+    assert present.tolist() == [task.SELF_SUPERVISED] * len(photos.image)
+
+
+# -- targets of mirrored images -------------------------------------------------------------------
+
+
+def mirrored(images: LabelledImages) -> LabelledImages:
+    return replace(images, image=images.image.flip(-1).contiguous())
+
+
+@pytest.mark.parametrize("source", ["random_images", "photos"])
+def test_a_mirrored_image_has_the_mirrored_target(
+    own_target: Task, source: str, request: pytest.FixtureRequest
+) -> None:
+    given = request.getfixturevalue(source)
+    images: LabelledImages = given if isinstance(given, LabelledImages) else given()
+    if own_target.head.kind != "dense":
+        pytest.skip("the target is no picture")
+    target, other = (own_target.target(each).value for each in (images, mirrored(images)))
+    differ = float((other.flip(-1) != target).float().sum())
+    if own_target.NAME == "edges":
+        # Canny breaks a tie between two columns in favour of the left one.
+        assert differ <= 0.02 * float(target.sum())
+    else:
+        assert differ == 0
+    assert bool((other != target).any())
+
+
+# -- views ----------------------------------------------------------------------------------------
+
+SEED = 3
+
+
+def rows(images: LabelledImages, *numbers: int) -> LabelledImages:
+    """Some of the images, in this order."""
+    chosen = list(numbers)
+    names = ("image", "mask", "label", "box", "has_mask", "counted", "index")
+    return replace(images, **{name: getattr(images, name)[chosen] for name in names})
+
+
+def is_noisy(task: Task, images: LabelledImages) -> bool:
+    return not torch.equal(task.view(images, SEED), task.view(images, None))
+
+
+def test_only_denoising_sees_noise(random_images: Images) -> None:
+    noisy = {name for name in TASKS if is_noisy(TASKS[name](CLASSES), random_images())}
+    assert noisy == {"denoising"}
+
+
+@pytest.mark.parametrize("seed", [SEED, None])
+def test_a_view_is_an_image_of_the_declared_channels(
+    task: Task, seed: int | None, random_images: Images
+) -> None:
+    images = random_images(count=3, size=24)
+    images.image[0], images.image[1] = 0.0, 1.0
+    view = task.view(images, seed)
+    assert view.shape == (3, task.VIEW_CHANNELS, 24, 24)
+    assert view.dtype == torch.float32
+    assert float(view.min()) >= 0
+    assert float(view.max()) <= 1
+
+
+def test_making_a_view_changes_no_image(task: Task, random_images: Images) -> None:
+    images = random_images()
+    before = images.image.clone()
+    task.view(images, SEED)
+    task.target(images)
+    assert torch.equal(images.image, before)
+
+
+@pytest.mark.parametrize("seed", [SEED, None])
+def test_a_view_is_the_same_in_any_batch(
+    task: Task, seed: int | None, random_images: Images
+) -> None:
+    images = random_images()
+    whole = task.view(images, seed)
+    assert torch.equal(task.view(images, seed), whole)
+    assert torch.equal(task.view(rows(images, 2, 0), seed), whole[[2, 0]])
+    assert torch.equal(task.view(rows(images, 3), seed), whole[[3]])
+
+
+def test_seed_epoch_and_image_each_change_the_noise(task: Task, random_images: Images) -> None:
+    images = random_images()
+    noisy = is_noisy(task, images)
+    view = task.view(images, SEED)
+    others = (
+        task.view(images, SEED + 1),
+        task.view(replace(images, epoch=1), SEED),
+        task.view(replace(images, index=images.index + 1), SEED),
+    )
+    for other in others:
+        assert torch.equal(other, view) is not noisy
+
+
+def test_without_a_seed_epoch_and_number_do_not_matter(task: Task, random_images: Images) -> None:
+    images = random_images()
+    other = replace(images, epoch=5, index=images.index + 7)
+    assert torch.equal(task.view(images, None), task.view(other, None))

@@ -33,7 +33,8 @@ def recorded_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Yields a dictionary that forward passes inside the block fill with their attention masks.
 
     Keys are ``TASK/encoder-J`` and, in MTAN as published, ``TASK/decoder-J``, with J the block, 1
-    at the image's size and 5 the deepest; values (N, C_J, H_J, W_J) in (0, 1), of the padded image.
+    at the image's size and 5 the deepest; values (N, C_J, H_J, W_J) in (0, 1), of the padded image;
+    C_{J-1} channels (C_1 for J = 1) in the decoder, whose blocks end with those.
     A network without attention leaves it empty.
     """
     found: dict[str, Tensor] = {}

@@ -99,6 +99,8 @@ def to_image(prediction: Tensor) -> Tensor:
 class DenoisingMetrics(TaskMetrics):
     """Means over the images of PSNR (dB) and SSIM (Wang et al. 2004) to the clean image.
 
+    SSIM is torchmetrics': Gaussian window of 11 pixels, σ 1.5, averaged over the whole image with
+    its border reflected (scikit-image leaves 5 pixels at the border out).
     ``input_psnr``, where the input is given, is the PSNR of the noisy image itself: what doing
     nothing would reach.
     """

@@ -15,7 +15,7 @@ from auxseg.errors import UsageError
 from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
-NORMS = ("l1", "l2")
+NORMS = ("l2", "l1")
 COLOURS = ("grey", "rgb")
 
 
@@ -24,9 +24,13 @@ class Edges(Task):
 
     Args:
         low, high: Canny's thresholds on the gradient of 8-bit images; OpenCV's usual values.
-        norm: length of the gradient, ``l1`` (|dx| + |dy|, OpenCV's default) or ``l2``.
-        colour: ``grey``, or ``rgb``: at each pixel the channel of the steepest gradient. Edges in
-            grey are exactly those of the mirrored image, mirrored; in colour about 1 % differ.
+        norm: length of the gradient, ``l2`` as in Canny's paper, or ``l1`` (|dx| + |dy|), which is
+            OpenCV's default.
+        colour: ``grey``, or ``rgb``: at each pixel the channel of the steepest gradient.
+
+    Where two neighbours have the same gradient OpenCV keeps the left one, so the edges of a
+    mirrored photo are not quite the mirrored edges: 0.02 % of the edge pixels move with ``l2``,
+    0.6 % with ``l1``. Training never sees it: targets are made after the flip.
     """
 
     NAME = "edges"
@@ -41,7 +45,7 @@ class Edges(Task):
         *,
         low: float = 100.0,
         high: float = 200.0,
-        norm: str = "l1",
+        norm: str = "l2",
         colour: str = "grey",
     ) -> None:
         super().__init__(classes)
@@ -81,12 +85,14 @@ class Edges(Task):
         """½ (mean over edge pixels + mean over the others) of each image: logits → (N,).
 
         The class balance of Xie and Tu (2015, HED, eq. 2), normalised so that an uninformed
-        prediction costs log 2 however few edges there are.
+        prediction costs log 2 however few edges there are. Where an image has edges only, or
+        none, it is the mean over all pixels.
         """
         pixels = F.binary_cross_entropy_with_logits(prediction, value, reduction="none").flatten(1)
         edge = value.flatten(1)
-        means = [(pixels * one).sum(1) / one.sum(1).clamp_min(1) for one in (edge, 1 - edge)]
-        return 0.5 * (means[0] + means[1])
+        sums = torch.stack([(pixels * edge).sum(1), (pixels * (1 - edge)).sum(1)])
+        counts = torch.stack([edge.sum(1), (1 - edge).sum(1)])
+        return (sums / counts.clamp_min(1)).sum(0) / (counts > 0).sum(0)
 
     def metrics(self) -> TaskMetrics:
         return EdgesMetrics()
