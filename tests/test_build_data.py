@@ -326,6 +326,41 @@ def test_validation_and_test_images_are_not_trained_on(tmp_path: Path) -> None:
     assert "n4.png" in message
 
 
+def test_a_resized_and_compressed_copy_of_a_test_image_is_not_trained_on(
+    tmp_path: Path, shared: Path
+) -> None:
+    photos = sorted((shared / "data" / "oxford-iiit-pet" / "images").glob("*.jpg"))[:4]
+    own, further = tmp_path / "own" / "images", tmp_path / "further"
+    own.mkdir(parents=True)
+    further.mkdir()
+    for photo, other in zip(photos, reversed(photos), strict=True):
+        (own / photo.name).write_bytes(photo.read_bytes())
+        # Copies of the last two; the first two share a name with another photo.
+        source = photo if photo in photos[2:] else other
+        with Image.open(source) as image:
+            image.convert("RGB").resize((192, 192)).save(further / photo.name, quality=80)
+    parts = zip(photos, ("val", "test", "val", "test"), strict=True)
+    rows = ["image,label,split", *(f"{photo.name},0,{part}" for photo, part in parts)]
+    (tmp_path / "own" / "labels.csv").write_text("\n".join(rows))
+    config = with_unlabelled(
+        further, data="folder", root=str(tmp_path / "own"),
+        **{"data.options": {}, "tasks.names": ("classification", "edges")},
+    )  # fmt: skip
+    data = build.open_data(config)
+    assert data.unlabelled is not None
+    assert data.unlabelled.numbers == (4, 5)
+
+
+def test_a_folder_of_which_nothing_is_left_is_told(tmp_path: Path) -> None:
+    folder = save_images(tmp_path / "further", n4=140, n6=160)
+    config = with_unlabelled(
+        folder, data="folder", root=str(own_folder(tmp_path / "own")),
+        **{"data.options": {}, "tasks.names": ("classification", "edges")},
+    )  # fmt: skip
+    with pytest.raises(DataError, match="no image is left"):
+        build.open_data(config)
+
+
 def test_every_step_has_unlabelled_images_in_it(further: Path) -> None:
     config = with_unlabelled(further, batch_size=6, labels=3, **{"data.unlabelled_ratio": 0.5})
     data = build.open_data(config)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
 from auxseg.cli_data import data
 from auxseg.config import Config
 from auxseg.errors import AuxsegError, UsageError
@@ -137,10 +139,9 @@ def reproduce(arguments: Sequence[str]) -> int:
     for name, value in (("seeds", parsed.seeds), ("jobs", parsed.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"--{name}: {value} is too small, the least allowed is 1")
-    configs = {
-        name: _preset_config(name, parser, arguments)
-        for name in _names("--presets", parsed.presets)
-    }
+    names = _names("--presets", parsed.presets)
+    _check_tasks(parsed, names)
+    configs = {name: _preset_config(name, parser, arguments) for name in names}
     equal = _names("--equal", parsed.equal) if parsed.equal else EQUAL_BY_DEFAULT
     both = [table.with_equal_weights(configs[name]) for name in equal if name in configs]
     if parsed.equal not in (None, "none") and len(both) < len(equal):
@@ -253,7 +254,22 @@ def _preset_config(name: str, parser: Parser, arguments: Sequence[str]) -> Confi
     parsed = parser.parse(arguments)
     for key in SET_BY_PRESET:
         parsed[key] = own[key]
+    # The command line speaks to all presets: each takes what concerns its own tasks.
+    for key in ("tasks.weights", "tasks.options"):
+        given = dict(parsed[key] or {})
+        parsed[key] = {task: value for task, value in given.items() if task in own["tasks.names"]}
     return to_config(name, parsed, CHOICES)
+
+
+def _check_tasks(parsed: Namespace, names: Sequence[str]) -> None:
+    """Raises :class:`UsageError` for options of a task that none of the presets has."""
+    known = {task for name in names for task in preset(name).tasks}
+    for task in (*(parsed.tasks.weights or {}), *(parsed.tasks.options or {})):
+        if task not in known:
+            raise UsageError(
+                f"tasks: {task!r} is a task of none of the presets; theirs are "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 def _names(option: str, given: str) -> list[str]:

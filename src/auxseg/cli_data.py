@@ -73,7 +73,9 @@ def data_prepare(arguments: Sequence[str]) -> int:
     parser = verb_parser("data prepare", data_prepare, example)
     add_options(parser, CHOICES)
     parsed = parser.parse(arguments)
-    opened = open_data(to_config("segnet-1task", parsed, CHOICES))
+    # A system that learns without labels: else images without labels would not be decoded.
+    parsed["tasks.names"] = ("segmentation", "denoising")
+    opened = open_data(to_config("segnet-noisy", parsed, CHOICES))
     for message in opened.messages:
         print(message)
     parts = (f"{part} {len(getattr(opened.split, part))}" for part in ("train", "val", "test"))

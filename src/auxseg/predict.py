@@ -110,11 +110,19 @@ class Predictor:
         """Whether the network has attention masks."""
         return any(isinstance(module, AttentionMask) for module in self.model.modules())
 
-    def predict(self, image: str | Path | np.ndarray, *, attention: bool = False) -> Prediction:
+    def predict(
+        self,
+        image: str | Path | np.ndarray,
+        *,
+        attention: bool = False,
+        seed: int | None = None,
+    ) -> Prediction:
         """One photo: a file, or uint8 (H, W, 3) RGB.
 
         Args:
             attention: also keep the attention masks.
+            seed: of the noise that a run's view adds when it is trained and measured; None shows
+                the network the photo as it is.
 
         Raises:
             UnreadableImageError: the file cannot be decoded.
@@ -123,18 +131,22 @@ class Predictor:
             photo = ("image", image)
         else:
             photo = (Path(image).name, read_image(Path(image)))
-        return self.predict_batch([photo], attention=attention)[0]
+        return self.predict_batch([photo], attention=attention, seed=seed)[0]
 
     @torch.inference_mode()
     def predict_batch(
-        self, photos: Sequence[tuple[str, np.ndarray]], *, attention: bool = False
+        self,
+        photos: Sequence[tuple[str, np.ndarray]],
+        *,
+        attention: bool = False,
+        seed: int | None = None,
     ) -> list[Prediction]:
         """Several photos of any sizes, (name, uint8 (H, W, 3)), in one forward pass a view."""
         small = np.stack([stretch(Sample(photo), self.size).image for _, photo in photos])
         batch = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
         views = {
             name: view.to(self.device)
-            for name, view in self.views(LabelledImages.without_labels(batch), seed=None).items()
+            for name, view in self.views(LabelledImages.without_labels(batch), seed).items()
         }
         recording: AbstractContextManager[dict[str, torch.Tensor]]
         recording = recorded_attention(self.model) if attention else nullcontext({})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -60,8 +61,9 @@ def reproduce(
 ) -> list[str]:
     """Trains every system with every seed, tests it, and writes tables and the report.
 
-    Goes on where an earlier call stopped. Writes ``runs/SYSTEM-seedN/`` and what
-    :func:`auxseg.report.page.write_report` makes of them, and prints the table.
+    Goes on where an earlier call stopped; tables and report are about the runs of this call.
+    Writes ``runs/SYSTEM-seedN/`` and what :func:`auxseg.report.page.write_report` makes of them,
+    and prints the table.
 
     Args:
         configs: one per system; seeds count up from the configuration's.
@@ -77,9 +79,12 @@ def reproduce(
         tasks = build.make_tasks(config, dataset.classes)
         build.make_views(config, tasks)
         build.make_balancer(config, tasks)
-    data = build.open_data(configs[0], dataset)  # decoded once, not by every process
+    # Decoded once, not by every process; unlabelled images, too, if a system wants them.
+    data = build.open_data(max(configs, key=build.unlabelled_per_step), dataset)
     if not data.split.test:
         raise DataError(f"the test split of {dataset.NAME} has no images")
+    for message in data.messages:
+        print(message, file=sys.stderr)
     configs = [_with_weights(config) for config in configs]
     runs = [
         Run(_with_seed(config, seed), out / "runs" / f"{folder_name(config)}-seed{seed}")
@@ -95,7 +100,7 @@ def reproduce(
     failures = _run_all(runs, jobs or default_jobs())
     done = [run.directory for run in runs if run.name not in failures]
     if done:
-        rows, text = write_report(out, done)
+        rows, text = write_report(out, done, configs[0].data.root)
         print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")
         print(f"\nwritten: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex")
     return [f"{name}: {message}" for name, message in failures.items()]
@@ -135,34 +140,42 @@ def _run_all(runs: Sequence[Run], jobs: int) -> dict[str, str]:
     """Runs everything, a line per finished run; returns run name → message of those that failed."""
     failures: dict[str, str] = {}
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Fresh processes: torch's threads do not survive a fork.
+    pool = ThreadPoolExecutor(jobs)
+    pending = {pool.submit(_in_process, run, threads): run for run in runs}
+    try:
+        for number, future in enumerate(as_completed(pending), start=1):
+            name = pending[future].name
+            try:
+                line = future.result()
+            except Exception as error:  # a fault of one system must not take the others down
+                failures[name] = _explained(error)
+                line = f"failed: {failures[name]}"
+            print(f"[{number}/{len(runs)}] {name}: {line}", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started
+    return failures
+
+
+def _explained(error: Exception) -> str:
+    """A failure in a line; a fault of the program itself is printed whole."""
+    if isinstance(error, AuxsegError):
+        return str(error)
+    if isinstance(error, BrokenProcessPool):
+        return "its process died (out of memory?); fewer --jobs may help"
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _in_process(run: Run, threads: int) -> str:
+    """:func:`run_one` in a process of its own: one that dies takes no other run with it."""
+    # A fresh process: torch's threads do not survive a fork.
     with ProcessPoolExecutor(
-        jobs,
+        1,
         mp_context=get_context("spawn"),
         initializer=torch.set_num_threads,
         initargs=(threads,),
     ) as pool:
-        pending = {pool.submit(run_one, run): run for run in runs}
-        for number, (run, future) in enumerate(_finished(pending), start=1):
-            try:
-                line = future.result()
-            except AuxsegError as error:
-                failures[run.name] = str(error)
-                line = f"failed: {error}"
-            except BrokenProcessPool:
-                failures[run.name] = "its process died (out of memory?); fewer --jobs may help"
-                line = f"failed: {failures[run.name]}"
-            except Exception as error:  # a fault of one system must not take the others down
-                traceback.print_exception(error)
-                failures[run.name] = f"{type(error).__name__}: {error}"
-                line = f"failed: {failures[run.name]}"
-            print(f"[{number}/{len(runs)}] {run.name}: {line}", flush=True)
-    return failures
-
-
-def _finished(pending: dict[Future[str], Run]) -> Iterator[tuple[Run, Future[str]]]:
-    for future in as_completed(pending):
-        yield pending[future], future
+        return pool.submit(run_one, run).result()
 
 
 def run_one(run: Run) -> str:
@@ -175,7 +188,12 @@ def run_one(run: Run) -> str:
     metrics = (
         directory.read_metrics("test")
         if tested
-        else evaluate(run.directory, "test", accelerator=run.config.training.accelerator)
+        else evaluate(
+            run.directory,
+            "test",
+            root=run.config.data.root,
+            accelerator=run.config.training.accelerator,
+        )
     )
     seconds = sum(float(row["seconds"]) for row in directory.read_history())
     iou = ", ".join(

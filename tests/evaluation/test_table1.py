@@ -63,6 +63,7 @@ def result(
         name=name or preset,
         preset=None if name else preset,
         metrics=metrics,
+        seeds=range(len(ious)),
         weights="drawings",
         seconds=12.34,
         cost=Cost(parameters=1_234_567, flops=2_500_000_000, memory=3 * 2**20),
@@ -112,6 +113,16 @@ def test_the_best_of_a_row_is_marked() -> None:
     assert marked["box L2 loss"] == [False, True, False]  # less is better
     assert not any(marked["average IoU (paper)"])
     assert not any(marked["seconds per epoch"])
+
+
+def test_the_difference_to_the_first_system_is_taken_seed_by_seed() -> None:
+    """Differences 0.1 and 0.12: mean 0.11, standard error 0.01, t(0.975; 1) = 12.706."""
+    cells = columns(result("segnet-1task", 0.5, 0.7, 0.9), result("mtan-3task", 0.6, 0.82))
+    title = "average IoU less that of segnet-1task"
+    assert cells[title] == [MISSING, "+0.110"]
+    assert cells[f"{title} (95 % interval)"] == [MISSING, "-0.017 to 0.237"]
+    alone = columns(result("segnet-1task", 0.5, 0.7), result("mtan-3task", 0.6))
+    assert not any("less that" in row for row in alone)
 
 
 def test_where_all_are_equal_none_is_best() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_the_markdown_table_says_what_was_run(reproduced: Reproduced) -> None:
     out, first, _, _ = reproduced
     text = (out / "table1.md").read_text(encoding="utf-8")
     sizes = "20 training, 8 validation, 8 test images at 32×32"
-    for words in (*PRESETS, sizes, "seeds 0, 1, mean ± standard deviation", "1 epoch"):
+    for words in (*PRESETS, sizes, "seeds 0, 1.", "Mean ± standard deviation", "1 epoch"):
         assert words in text
     assert all(preset in first.out for preset in PRESETS)
 
@@ -124,6 +125,20 @@ def test_equal_weights_are_a_system_of_their_own(cache: Path, tmp_path: Path) ->
     assert (tmp_path / "out" / "figures" / "fig3-weights.svg").is_file()
 
 
+def test_options_of_a_task_reach_the_presets_that_have_it(cache: Path, tmp_path: Path) -> None:
+    line = ("reproduce", *TINY, "--epochs", "1", "--jobs", "2", "--equal", "none")
+    options = ("--tasks.options", "{denoising: {std: 25}}", "--tasks.weights", "{denoising: 0.3}")
+    presets = ("--presets", "segnet-1task,segnet-noisy")
+    auxseg(*line, *presets, *options, "--out", tmp_path / "out").succeeded()
+    tasks = {
+        preset: runs.config(tmp_path / "out" / "runs" / f"{preset}-seed0")["tasks"]
+        for preset in ("segnet-1task", "segnet-noisy")
+    }
+    assert tasks["segnet-1task"]["options"] == tasks["segnet-1task"]["weights"] == {}
+    assert tasks["segnet-noisy"]["options"] == {"denoising": {"std": 25}}
+    assert tasks["segnet-noisy"]["weights"] == {"denoising": 0.3}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -132,6 +147,7 @@ def test_equal_weights_are_a_system_of_their_own(cache: Path, tmp_path: Path) ->
         (("--presets", "segnet-1task", "--equal", "mtan-3task"), ("--equal", "mtan-3task")),
         (("--presets", "mtan-all", "--views", "shared"), ("views", "per-task")),
         (("--seeds", "0"), ("--seeds", "1")),
+        (("--tasks.weights", "{depth: 1.0}"), ("depth", "edges")),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(
@@ -151,3 +167,21 @@ def test_a_fault_of_the_program_takes_only_its_system_down(
     failures = _run_all([Run(broken, tmp_path / "run")], jobs=1)
     assert "AttributeError" in failures["segnet-1task seed 0"]
     assert "Traceback" in capfd.readouterr().err
+
+
+def _die(run: Run) -> str:
+    """Stands for a process that the operating system kills."""
+    if run.config.training.seed == 0:
+        os._exit(9)
+    return "lived"
+
+
+def test_a_process_that_dies_takes_no_other_run_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("auxseg.reproduce.run_one", _die)
+    systems = [configure("segnet-1task", weights="none", seed=seed) for seed in range(3)]
+    failures = _run_all([Run(one, tmp_path) for one in systems], jobs=2)
+    assert list(failures) == ["segnet-1task seed 0"]
+    assert "died" in failures["segnet-1task seed 0"]
+    assert capsys.readouterr().out.count("lived") == 2

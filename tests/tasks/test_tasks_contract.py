@@ -353,3 +353,12 @@ def test_without_a_seed_epoch_and_number_do_not_matter(task: Task, random_images
     images = random_images()
     other = replace(images, epoch=5, index=images.index + 7)
     assert torch.equal(task.view(images, None), task.view(other, None))
+
+
+def test_metrics_are_exact_in_mixed_precision_too(task: Task, random_images: Images) -> None:
+    target = task.target(random_images())
+    prediction = random_prediction(task, 4, 32)
+    exact = measured(task, (prediction, target))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = measured(task, (prediction, target))
+    assert flat(mixed) == pytest.approx(flat(exact))

@@ -122,3 +122,11 @@ def test_one_shared_view_cannot_be_altered_in_two_ways() -> None:
     assert "\n" not in message
     for word in ("denoising", "colorization", "--views per-task"):
         assert word in message
+
+
+def test_every_view_has_memory_of_its_own() -> None:
+    """Memory that overlaps itself cannot be pinned, as loaders do beside a GPU."""
+    images = LabelledImages.without_labels(torch.rand(2, 3, 8, 8))
+    made = Views(tasks("segmentation", "denoising", "colorization"), "per-task")(images, seed=0)
+    assert len(made) == 3
+    assert all(view.is_contiguous() for view in made.values())

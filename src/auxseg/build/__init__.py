@@ -1,8 +1,22 @@
 """Configuration → objects: data set, tasks, model, balancer, loaders."""
 
 from auxseg.balancing import BALANCERS
-from auxseg.build.data import Data, measured, moved, open_data, open_dataset, resolve
-from auxseg.build.loaders import Prepare, make_augment, make_eval_loader, make_train_loader
+from auxseg.build.data import (
+    Data,
+    measured,
+    moved,
+    open_data,
+    open_dataset,
+    resolve,
+    unlabelled_per_step,
+)
+from auxseg.build.loaders import (
+    EVALUATION_SEED,
+    Prepare,
+    make_augment,
+    make_eval_loader,
+    make_train_loader,
+)
 from auxseg.build.network import (
     assemble,
     check_weights,
@@ -20,6 +34,7 @@ from auxseg.tasks import MODES, TASKS
 
 __all__ = [
     "CHOICES",
+    "EVALUATION_SEED",
     "Data",
     "Prepare",
     "assemble",
@@ -38,6 +53,7 @@ __all__ = [
     "open_dataset",
     "resolve",
     "starting_weights",
+    "unlabelled_per_step",
 ]
 
 #: Allowed values of the options that name something, for command lines and checks.

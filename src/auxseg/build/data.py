@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from auxseg.config import Config, DataConfig
@@ -15,8 +16,11 @@ from auxseg.data.cache import DecodedArrays, decoded
 from auxseg.data.loaders import Reader
 from auxseg.data.splits import subset
 from auxseg.data.unlabelled import Unlabelled
-from auxseg.errors import UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
+
+#: Mean difference of two thumbnails, in steps of 8-bit images, below which they show one photo.
+ALIKE = 8.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def _open_unlabelled(
     if config.data.unlabelled is None:
         return None, ()
     source = Unlabelled(Path(config.data.unlabelled).expanduser())
-    if not any(TASKS[name].SELF_SUPERVISED for name in config.tasks.names):
+    if not _learns_without_labels(config):
         able = ", ".join(name for name, task in TASKS.items() if task.SELF_SUPERVISED)
         note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
         return None, (note,)
@@ -151,6 +155,11 @@ def _open_unlabelled(
         for index in range(len(source))
         if further.readable[index] and index not in held_out
     )
+    if not numbers:
+        raise DataError(
+            f"{config.data.unlabelled}: no image is left to train on (all are unreadable, or "
+            "validation or test images)"
+        )
     notes = further.problems
     if held_out:
         name = source.name(min(held_out))
@@ -168,14 +177,38 @@ def _held_out(
     arrays: DecodedArrays,
     split: Split,
 ) -> set[int]:
-    """Unlabelled images of the same name and pixels as one that must not be trained on."""
+    """Unlabelled images of the name and look of one that must not be trained on.
+
+    A copy may have been resized or compressed again; two photos that share a name by chance
+    differ by more.
+    """
     secret = {Path(dataset.name(index)).stem: index for index in (*split.val, *split.test)}
     return {
         index
         for index in range(len(source))
         if (twin := secret.get(Path(source.name(index)).stem)) is not None
-        and np.array_equal(further.images[index], arrays.images[twin])
+        and _alike(further.images[index], arrays.images[twin])
     }
+
+
+def _alike(image: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two images, uint8 (S, S, 3), are the same at a glance: as thumbnails of 16×16."""
+    thumbnails = [
+        cv2.resize(one, (16, 16), interpolation=cv2.INTER_AREA).astype(float)
+        for one in (image, other)
+    ]
+    return float(np.abs(thumbnails[0] - thumbnails[1]).mean()) < ALIKE
+
+
+def unlabelled_per_step(config: Config) -> int:
+    """Unlabelled images that come on top of every batch; 0 where no task can learn from them."""
+    if config.data.unlabelled is None or not _learns_without_labels(config):
+        return 0
+    return max(1, round(config.data.unlabelled_ratio * config.training.batch_size))
+
+
+def _learns_without_labels(config: Config) -> bool:
+    return any(TASKS[name].SELF_SUPERVISED for name in config.tasks.names)
 
 
 def _cache_dir(config: DataConfig) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from auxseg.build.data import Data
+from auxseg.build.data import Data, unlabelled_per_step
 from auxseg.build.network import make_views
 from auxseg.config import AugmentationConfig, Config
 from auxseg.data.augmentation import Augment
@@ -54,7 +54,7 @@ def make_train_loader(
     )
     sampler: EpochSampler | MixedSampler = labelled
     if data.unlabelled is not None:
-        further = max(1, round(config.data.unlabelled_ratio * batch_size))
+        further = unlabelled_per_step(config)
         sampler = MixedSampler(labelled, data.unlabelled.numbers, batch_size, further)
         batch_size += further
     return make_loader(

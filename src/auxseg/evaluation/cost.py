@@ -49,10 +49,9 @@ def count_parameters(config: Config, classes: ClassNames) -> int:
 def cost(config: Config, classes: ClassNames) -> Cost:
     """Counts a system's cost at its image size, batch size and number of unlabelled images."""
     tasks = build.make_tasks(config, classes)
-    size, batch = config.data.image_size, config.training.batch_size
+    size = config.data.image_size
     assert size is not None  # resolved, as in every run's file
-    if config.data.unlabelled:
-        batch += max(1, round(config.data.unlabelled_ratio * batch))
+    batch = config.training.batch_size + build.unlabelled_per_step(config)
     with torch.device("meta"):
         model = build.assemble(config, tasks).train()
         views = build.make_views(config, tasks)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from auxseg.config import Config, plain
+from auxseg.config import Config
 from auxseg.errors import DataError
 from auxseg.evaluation.cost import cost
 from auxseg.evaluation.table1 import SystemResult
 from auxseg.presets import PRESETS
 from auxseg.training.pretrain import weights_origin
-from auxseg.training.run import MAY_DIFFER, RunDirectory, flat
+from auxseg.training.run import RunDirectory, settings
 from auxseg.types import ClassNames
 
 
@@ -42,57 +42,116 @@ class System:
     def seeds(self) -> list[int]:
         return [run.read_config()[0].training.seed for run in self.runs]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images the first run was trained and measured on."""
+        return self.runs[0].read_counts()
+
+
+@dataclass(frozen=True)
+class _Run:
+    directory: RunDirectory
+    config: Config
+    classes: ClassNames
+
+    @property
+    def system(self) -> dict[str, Any]:
+        """All that makes a system, by dotted key: everything but the seed, and the data."""
+        own = settings(self.config)
+        del own["training.seed"]
+        root = self.config.data.root
+        return own | {
+            "data.root": root and str(Path(root).expanduser().resolve()),
+            "classes": self.classes,
+        }
+
 
 def find_systems(directories: Sequence[str | Path]) -> list[System]:
     """Groups runs into systems: presets in their order, then presets with other options.
 
     Raises:
-        DataError: a folder is no run, or its training has not come to an end.
+        DataError: a folder is no run, its training has not come to an end, or two runs of a
+            system have the same seed.
     """
-    groups: dict[str, list[tuple[Config, ClassNames, RunDirectory]]] = {}
-    for directory in directories:
-        run = RunDirectory(directory)
-        config, classes = run.read_config()
-        if not run.finished(config.training.epochs):
-            raise DataError(f"{run.path}: its training is not finished (--resume goes on)")
-        groups.setdefault(repr(_settings(config)), []).append((config, classes, run))
+    groups: dict[str, list[_Run]] = {}
+    for path in dict.fromkeys(Path(directory).resolve() for directory in directories):
+        run = _read(_as_given(path, directories))
+        groups.setdefault(repr(run.system), []).append(run)
     order = {name: number for number, name in enumerate(PRESETS)}
     found = sorted(
-        (sorted(group, key=lambda item: item[0].training.seed) for group in groups.values()),
-        key=lambda group: (order.get(group[0][0].preset, len(order)), _changes(group[0][0])),
+        (sorted(group, key=lambda run: run.config.training.seed) for group in groups.values()),
+        key=lambda group: (order.get(group[0].config.preset, len(order)), _changes(group[0])),
     )
-    configs = [group[0][0] for group in found]
+    for group in found:
+        _check_seeds(group)
+    firsts = [group[0] for group in found]
     systems = [
-        System(_name(group[0][0], configs), *group[0][:2], tuple(item[2] for item in group))
+        System(
+            _name(group[0], firsts),
+            group[0].config,
+            group[0].classes,
+            tuple(run.directory for run in group),
+        )
         for group in found
     ]
     return sorted(systems, key=lambda system: system.name != system.config.preset)
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """All that makes a system, by dotted key."""
-    ignored = {*MAY_DIFFER, "training.seed"}
-    return {key: value for key, value in flat(plain(config)).items() if key not in ignored}
+def _as_given(path: Path, directories: Sequence[str | Path]) -> Path:
+    """The first spelling of a folder, for messages."""
+    return next(Path(one) for one in directories if Path(one).resolve() == path)
 
 
-def _changes(config: Config) -> int:
+def _read(path: Path) -> _Run:
+    directory = RunDirectory(path)
+    config, classes = directory.read_config()
+    if not directory.finished(config.training.epochs):
+        raise DataError(f"{path}: its training is not finished (--resume goes on)")
+    return _Run(directory, config, classes)
+
+
+def _check_seeds(group: Sequence[_Run]) -> None:
+    """Raises :class:`DataError` where a run is there twice: that is no further seed."""
+    seen: dict[int, _Run] = {}
+    for run in group:
+        twin = seen.setdefault(run.config.training.seed, run)
+        if twin is not run:
+            raise DataError(
+                f"{run.directory.path}: has the seed and the options of {twin.directory.path}; "
+                "name one of them"
+            )
+
+
+def _changes(run: _Run) -> int:
     """In how many options a system differs from the defaults."""
-    defaults = _settings(Config(config.preset))
-    return sum(value != defaults.get(key) for key, value in _settings(config).items())
+    defaults = settings(Config(run.config.preset))
+    return sum(value != defaults.get(key) for key, value in settings(run.config).items())
 
 
-def _name(config: Config, all_configs: Sequence[Config]) -> str:
-    """The preset, with the options in which others of the same preset differ from this one.
+def _name(run: _Run, firsts: Sequence[_Run]) -> str:
+    """The preset, with the options in which it differs from another system of that preset.
 
-    The first of a preset, the one nearest to the defaults, keeps its bare name.
+    The first of a preset, the one nearest to the defaults, keeps its bare name; another balancer
+    than the paper's is named in any case.
     """
-    same = [other for other in all_configs if other.preset == config.preset]
-    if same[0] is config:
-        return config.preset
-    before, now = _settings(same[0]), _settings(config)
+    same = [other for other in firsts if other.config.preset == run.config.preset]
+    before, now = same[0].system, run.system
     keys = [key for key in (before | now) if before.get(key) != now.get(key)]
-    changes = ", ".join(f"{key.split('.')[-1]} {now.get(key)}" for key in keys)
-    return f"{config.preset} ({changes})"
+    if run.config.training.balancer != Config("").training.balancer:
+        keys = list(dict.fromkeys(["training.balancer", *keys]))
+    last = [key.split(".")[-1] for key in keys]
+    changes = ", ".join(
+        f"{short if last.count(short) == 1 else key} {shown(now.get(key))}"
+        for key, short in zip(keys, last, strict=True)
+    )
+    return f"{run.config.preset} ({changes})" if changes else run.config.preset
+
+
+def shown(value: Any) -> str:
+    """An option's value in a table: of a path its last part, of a list its items."""
+    if isinstance(value, list):
+        return " + ".join(map(str, value))
+    return Path(value).name if isinstance(value, str) and "/" in value else str(value)
 
 
 def measured_split(systems: Sequence[System]) -> str:
@@ -101,15 +160,28 @@ def measured_split(systems: Sequence[System]) -> str:
     return "test" if all(run.metrics_file("test").is_file() for run in runs) else "val"
 
 
+def comparable(systems: Sequence[System], split: str) -> bool:
+    """Whether all were measured on the same images at the same size."""
+    return len({repr(_measured_on(system, split)) for system in systems}) == 1
+
+
+def _measured_on(system: System, split: str) -> tuple[Any, ...]:
+    data = system.config.data
+    root = data.root and Path(data.root).expanduser().resolve()
+    where = (data.name, root, data.split, data.split_seed, data.options, data.image_size)
+    return (*where, system.classes, system.counts.get(split))
+
+
 def system_result(system: System, split: str) -> SystemResult:
     """What Table 1 shows of a system."""
     rows = [row for run in system.runs for row in run.read_history()]
-    peaks = [float(row["peak_memory_mb"]) for row in rows if row.get("peak_memory_mb")]
+    peaks = [float(row["peak_memory_mib"]) for row in rows if row.get("peak_memory_mib")]
     bare = system.name == system.config.preset
     return SystemResult(
         name=system.name,
         preset=system.config.preset if bare else None,
         metrics=[run.read_metrics(split) for run in system.runs],
+        seeds=system.seeds,
         weights=weights_origin(system.config),
         seconds=mean(float(row["seconds"]) for row in rows),
         cost=cost(system.config, system.classes),
@@ -118,27 +190,45 @@ def system_result(system: System, split: str) -> SystemResult:
 
 
 def caption(systems: Sequence[System], split: str) -> str:
-    """What must be known to read the table."""
-    config, counts = systems[0].config, systems[0].runs[0].read_counts()
-    side, training = config.data.image_size, config.training
+    """What must be known to read the table; where systems differ, every value."""
+
+    def each(value: Callable[[System], Any]) -> str:
+        return " or ".join(dict.fromkeys(str(value(system)) for system in systems))
+
+    def count(part: str, title: str) -> str:
+        return f"{each(lambda system: system.counts.get(part, '?'))} {title}"
+
     seeds = sorted({seed for system in systems for seed in system.seeds})
-    chosen = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    spread = (
-        ", mean ± standard deviation over seeds (n − 1); the 95 % interval of the mean is "
-        "Student's t over seeds"
-        if len(seeds) > 1
-        else ""
-    )
-    images = ", ".join(
-        f"{counts[part]} {title}"
-        for part, title in (("train", "training"), ("val", "validation"), ("test", "test"))
-        if part in counts
-    )
-    shown = {"test": "test images", "val": "validation images (not every run was tested)"}[split]
-    return (
-        f"Ours: {config.data.name}, {images} images at {side}×{side}, width "
-        f"{config.model.width:g}, {training.epochs} epochs, batch {training.batch_size}, "
-        f"{chosen}{spread}; metrics of the {shown}, best epoch by validation IoU. "
+    several = any(len(system.runs) > 1 for system in systems)
+    images = [count("train", "training"), count("val", "validation"), count("test", "test")]
+    if any(system.counts.get("masks") != system.counts.get("train") for system in systems):
+        images[0] += f" ({count('masks', 'with a mask')})"
+    if any(system.counts.get("unlabelled") for system in systems):
+        images.insert(1, count("unlabelled", "unlabelled"))
+    sentences = [
+        f"Ours: {each(lambda system: system.config.data.name)}, {', '.join(images)} images at "
+        f"{each(_size)}, width "
+        f"{each(lambda system: f'{system.config.model.width:g}')}, "
+        f"{each(lambda system: system.config.training.epochs)} epochs, batch "
+        f"{each(lambda system: system.config.training.batch_size)}, "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.",
+        f"Metrics of the {'test images' if split == 'test' else _VALIDATION}, best epoch by "
+        "validation IoU.",
+        "Mean ± standard deviation over seeds (n − 1); the 95 % interval of the mean is Student's "
+        "t over seeds."
+        if several
+        else "",
+        "" if comparable(systems, split) else "Not all were measured on the same images.",
+        "Seconds per epoch include validation; systems trained beside each other slow each other.",
         "The paper's: Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full width, "
-        "30 epochs, one run. Other data, size and length of training: compare systems, not figures."
-    )
+        "30 epochs, one run. Other data, size and length: compare systems, not figures.",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _size(system: System) -> str:
+    side = system.config.data.image_size
+    return f"{side}×{side}"
+
+
+_VALIDATION = "validation images (not every run was tested)"

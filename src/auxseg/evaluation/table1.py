@@ -29,6 +29,7 @@ class SystemResult:
         name: its column's title.
         preset: whose figures in the paper stand beside it; None where the paper has none.
         metrics: metrics of each seed's run.
+        seeds: of these runs.
         weights: where the encoder's starting weights came from; "–" for none.
         seconds: mean training seconds per epoch.
         cost: parameters, arithmetic, memory.
@@ -38,22 +39,30 @@ class SystemResult:
     name: str
     preset: str | None
     metrics: Sequence[Mapping[str, Any]]
+    seeds: Sequence[int]
     weights: str
     seconds: float
     cost: Cost
     peak_memory: float | None = None
 
 
-def table1(results: Sequence[SystemResult]) -> list[list[str]]:
+def table1(results: Sequence[SystemResult], *, comparable: bool = True) -> list[list[str]]:
     """Rows of cells in the paper's layout: a column per system, the paper's figure below ours.
 
     The best of a row is :class:`Best`. Rows of the self-supervised tasks, which the paper's table
     has not, follow where a system has such a task. Where a system ran with several seeds, the
-    interval of the mean stands below it.
+    interval of the mean stands below it, and in the end the difference to the first system.
+
+    Args:
+        comparable: whether all were measured on the same images; else none is best.
     """
     rows = [["", *(result.name for result in results)]]
+    if any(len(result.seeds) > 1 for result in results):
+        rows.append(["runs", *(str(len(result.seeds)) for result in results)])
     for key in (*paper.ROWS, *_further(results)):
-        rows += _metric_rows(key, results)
+        rows += _metric_rows(key, results, comparable)
+    if comparable:
+        rows += _difference_rows(paper.ROWS[0], results)
     cost = [result.cost for result in results]
     rows.append(["pre-trained weights", *(result.weights for result in results)])
     rows.append(["parameters (million)", *(f"{one.parameters / 1e6:.2f}" for one in cost)])
@@ -76,17 +85,17 @@ def _further(results: Sequence[SystemResult]) -> list[str]:
         f"{name}/{metric}"
         for name, task in TASKS.items()
         if task.SELF_SUPERVISED
-        for metric in (*task.METRICS, *task.REFERENCES)
+        for metric in task.metric_infos()
         if f"{name}/{metric}" in present
     ]
 
 
-def _metric_rows(key: str, results: Sequence[SystemResult]) -> list[list[str]]:
+def _metric_rows(key: str, results: Sequence[SystemResult], comparable: bool) -> list[list[str]]:
     """Ours with the best in bold, the interval where there are seeds, the paper's if it has any."""
     info = metric_info(key)
     values = [[metrics.get(key) for metrics in result.metrics] for result in results]
     cells = [format_spread(one, info.digits) for one in values]
-    if not is_reference(key):
+    if comparable and not is_reference(key):
         cells = _marked(cells, values, info)
     rows = [[info.title, *cells]]
     if any(len(result.metrics) > 1 for result in results):
@@ -96,6 +105,33 @@ def _metric_rows(key: str, results: Sequence[SystemResult]) -> list[list[str]]:
         theirs = [result.preset and paper.figure(result.preset, key) for result in results]
         rows.append([f"{info.title} (paper)", *(format_value(one, info.digits) for one in theirs)])
     return rows
+
+
+def _difference_rows(key: str, results: Sequence[SystemResult]) -> list[list[str]]:
+    """How much better a metric is than the first system's, seed by seed; with seeds only."""
+    info = metric_info(key)
+    cells, intervals = [], []
+    for result in results:
+        differences = _differences(key, results[0], result) if result is not results[0] else []
+        cells.append(f"{mean(differences):+.{info.digits}f}" if differences else MISSING)
+        intervals.append(format_interval(differences, info.digits))
+    if all(interval == MISSING for interval in intervals):
+        return []
+    title = f"{info.title} less that of {results[0].name}"
+    return [[title, *cells], [f"{title} (95 % interval)", *intervals]]
+
+
+def _differences(key: str, first: SystemResult, other: SystemResult) -> list[float]:
+    """Over the seeds that both have: the same seed means the same start and the same order."""
+    values = [
+        {seed: metrics.get(key) for seed, metrics in zip(one.seeds, one.metrics, strict=True)}
+        for one in (first, other)
+    ]
+    return [
+        ours - theirs
+        for seed, ours in values[1].items()
+        if ours is not None and (theirs := values[0].get(seed)) is not None
+    ]
 
 
 def _marked(

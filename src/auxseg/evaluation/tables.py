@@ -27,7 +27,7 @@ class Best(str):
 def metric_info(key: str) -> MetricInfo:
     """How to read a metric key such as ``segmentation/iou``."""
     task, metric = key.split("/")
-    return {**TASKS[task].METRICS, **TASKS[task].REFERENCES}[metric]
+    return TASKS[task].metric_infos()[metric]
 
 
 def is_reference(key: str) -> bool:
@@ -102,20 +102,21 @@ def to_csv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def to_latex(rows: Sequence[Sequence[str]], caption: str) -> str:
-    """A ``table*`` for LaTeX with the package booktabs, the first row the header."""
+    """A ``table*`` for LaTeX (packages booktabs and graphicx), as wide as the text."""
     lines = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
     return "\n".join(
         [
             r"\begin{table*}",
             rf"\caption{{{_latex(caption)}}}",
-            r"\centering",
+            r"\label{tab:systems}",
+            r"\resizebox{\textwidth}{!}{%",
             rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
             r"\toprule",
             lines[0],
             r"\midrule",
             *lines[1:],
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table*}",
             "",
         ]
@@ -143,7 +144,7 @@ _LATEX = {
 def _digits(key: str) -> int:
     """Decimals of a metric; losses and lists per class have none of their own."""
     task, _, metric = key.partition("/")
-    known = {**TASKS[task].METRICS, **TASKS[task].REFERENCES} if task in TASKS else {}
+    known = TASKS[task].metric_infos() if task in TASKS else {}
     return known[metric].digits if metric in known else 3
 
 

@@ -89,7 +89,8 @@ def load_encoder(encoder: Encoder, path: Path, grey: str = "skip") -> Variant:
         if grey == "skip":
             pairs = pairs[1:]
         elif "features.0.weight" in state:
-            # On a grey picture, R = G = B, this is what the three channels' weights compute.
+            # What the three channels compute of a picture with R = G = B, but for a constant per
+            # filter and for the channels' slightly different normalisation.
             state["features.0.weight"] = state["features.0.weight"].sum(dim=1, keepdim=True)
     with torch.no_grad():
         for key, layer in pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,8 @@ COLUMNS = 4
 PANEL = (2.7, 2.1)
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart; one per task.
-COLOURS = dict(
-    zip(
-        TASKS,
-        ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
-        strict=False,
-    )
-)
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = dict(zip(TASKS, cycle(_PALETTE), strict=False))
 GREY = "#b8b8b8"
 
 

@@ -9,6 +9,7 @@ from statistics import mean
 import numpy as np
 from matplotlib.figure import Figure
 
+from auxseg.build import EVALUATION_SEED
 from auxseg.data import Dataset
 from auxseg.predict import Predictor
 from auxseg.tasks import draw_all
@@ -97,7 +98,8 @@ def gallery_figure(
     }
     below: dict[str, list[str]] = {"photo": [choice.reason for choice in choices], "truth": names}
     for system, predictor in predictors.items():
-        columns[system] = [found.overlay for found in predictor.predict_batch(photos)]
+        found = predictor.predict_batch(photos, seed=EVALUATION_SEED)
+        columns[system] = [prediction.overlay for prediction in found]
         own = scores.get(system, {})
         below[system] = [
             f"IoU {own[name][SCORE]:.2f}" if SCORE in own.get(name, {}) else "" for name in names

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from auxseg.build import EVALUATION_SEED
 from auxseg.tasks import CLEAN, Task
 from auxseg.types import LabelledImages, Sample
 
@@ -32,7 +33,7 @@ def panels(task: Task, photo: np.ndarray) -> dict[str, np.ndarray]:
     """
     image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
     images = LabelledImages.without_labels(image)
-    view = task.view(images, seed=0)
+    view = task.view(images, EVALUATION_SEED)
     # Drawn on plain grey: what is to be answered, and nothing of what is given.
     answer = task.picture(np.full_like(photo, PLAIN), task.label(Sample(photo)))
     shown = {"input": _picture(view), "target": answer}

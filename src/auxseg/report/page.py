@@ -21,6 +21,7 @@ from auxseg.errors import AuxsegError
 from auxseg.evaluation.systems import (
     System,
     caption,
+    comparable,
     find_systems,
     measured_split,
     system_result,
@@ -64,7 +65,8 @@ def write_report(
     check_folder(out)
     systems = find_systems(directories)
     split = measured_split(systems)
-    rows = table1([system_result(system, split) for system in systems])
+    results = [system_result(system, split) for system in systems]
+    rows = table1(results, comparable=comparable(systems, split))
     text = caption(systems, split)
     _write_text(out / "table1.md", f"{to_markdown(rows)}\n\n{text}\n")
     _write_text(out / "table1.csv", to_csv(rows))
@@ -94,7 +96,9 @@ def _figures(systems: Sequence[System], split: str, root: str | None) -> list[Se
 def _render(systems: Sequence[System], sections: Sequence[Section], folder: Path) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.tests["best"] = lambda cell: isinstance(cell, Best)
-    environment.globals["picture"] = lambda name, figure: _embed(name, figure, folder)
+    environment.globals["picture"] = lambda name, figure, title: _embed(
+        name, figure, f"{title} ({name})", folder
+    )
     template = files("auxseg.report").joinpath("template.html").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         title=f"{len(systems)} systems on {systems[0].config.data.name}",
@@ -103,7 +107,7 @@ def _render(systems: Sequence[System], sections: Sequence[Section], folder: Path
     )
 
 
-def _embed(name: str, figure: Figure, folder: Path) -> Markup:
+def _embed(name: str, figure: Figure, title: str, folder: Path) -> Markup:
     """Writes a figure into the folder, and gives the same as an element of the page."""
     vector = not any(axis.images for axis in figure.axes)
     ending, kind = ("svg", "image/svg+xml") if vector else ("png", "image/png")
@@ -115,7 +119,7 @@ def _embed(name: str, figure: Figure, folder: Path) -> Markup:
     return Markup(
         '<img alt="{}" style="max-width:{}px; min-width:{}px" src="data:{};base64,{}">'
     ).format(
-        name,
+        title,
         width,
         round(SMALLEST * width),
         kind,

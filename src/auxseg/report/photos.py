@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from auxseg import build
-from auxseg.config import DataConfig
 from auxseg.evaluation.systems import System
 from auxseg.predict import Predictor
-from auxseg.report.gallery import Choice, choose
+from auxseg.report.gallery import SCORE, Choice, choose
 from auxseg.types import Sample
 
 
@@ -18,9 +19,10 @@ class Photos:
     """Photos of one split, chosen by what the systems make of them.
 
     Attributes:
-        predictors: system name → its first run; systems trained on other data are left out.
+        predictors: system name → its first run.
         scores: system name → photo name → metric → value.
         choices: the photos that are shown.
+        left_out: names of systems that were trained on other data.
     """
 
     data: build.Data
@@ -28,11 +30,17 @@ class Photos:
     predictors: Mapping[str, Predictor]
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     choices: Sequence[Choice]
+    left_out: Sequence[str]
 
     @property
     def held_out(self) -> tuple[int, ...]:
         """Numbers of all photos of the split."""
         return tuple(getattr(self.data.split, self.split))
+
+    @property
+    def scored(self) -> bool:
+        """Whether the metrics of single photos are known."""
+        return any(SCORE in photo for scores in self.scores.values() for photo in scores.values())
 
     def read(self, index: int) -> Sample:
         """A photo with its labels, at its native size."""
@@ -49,8 +57,8 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
         AuxsegError: the data cannot be read.
     """
     data = build.open_data(build.measured(build.moved(systems[0].config, root)))
-    source = _source(systems[0].config.data)
-    same = [system for system in systems if _source(system.config.data) == source]
+    source = _source(systems[0], root)
+    same = [system for system in systems if _source(system, root) == source]
     scores = {system.name: system.runs[0].read_scores(split) for system in same}
     held_out = getattr(data.split, split)
     names = [data.dataset.name(index) for index in held_out]
@@ -60,9 +68,12 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
         predictors={system.name: Predictor(system.first) for system in same},
         scores=scores,
         choices=choose(held_out, names, list(scores.values())),
+        left_out=[system.name for system in systems if system not in same],
     )
 
 
-def _source(config: DataConfig) -> DataConfig:
+def _source(system: System, root: str | None) -> tuple[Any, ...]:
     """What decides which photos there are, and not how many of them are trained on."""
-    return replace(config, limit=None, labels=None, unlabelled=None, image_size=None)
+    data = build.moved(system.config, root).data
+    place = data.root and Path(data.root).expanduser().resolve()
+    return (data.name, place, data.split, data.split_seed, data.ignore_index, data.options)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from matplotlib.figure import Figure
 
+from auxseg.build import EVALUATION_SEED
 from auxseg.config import plain
 from auxseg.data.decode import stretch
-from auxseg.evaluation.systems import System
+from auxseg.evaluation.systems import System, shown
 from auxseg.report.attention import attention_figure, attention_table
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
 from auxseg.report.gallery import gallery_figure, spread
@@ -62,7 +62,8 @@ def inputs_section(photos: Photos) -> Section | None:
         for name, task in predictor.tasks.items():
             if task.SELF_SUPERVISED:
                 tasks.setdefault(name, task)
-                outputs.setdefault(name, {})[system] = predictor.predict(photo).pictures[name]
+                answer = predictor.predict(photo, seed=EVALUATION_SEED).pictures[name]
+                outputs.setdefault(name, {})[system] = answer
     if not tasks:
         return None
     return Section(
@@ -111,13 +112,23 @@ def tuned_and_equal(systems: Sequence[System]) -> tuple[System, System] | None:
 def gallery_section(photos: Photos) -> Section:
     """Fig. 4."""
     figure = gallery_figure(photos.data.dataset, photos.choices, photos.predictors, photos.scores)
-    return Section(
-        f"Fig. 4: the same {photos.split} photos through every system",
-        [
+    if photos.scored:
+        text = (
             "First the photos with the best mean IoU over the systems, last those with the worst, "
             "between them others at equal distances in the data set: none was picked by eye. "
             "Below a prediction: its mean IoU over the classes in that photo."
-        ],
+        )
+    else:
+        text = (
+            "Photos at equal distances in the data set: none was picked by eye. Which were best "
+            f"and worst is not known: `auxseg evaluate RUN --split {photos.split}` finds out."
+        )
+    further = ["Of systems with several seeds: the run with the first."]
+    if photos.left_out:
+        further.append(f"Left out, as trained on other data: {', '.join(photos.left_out)}.")
+    return Section(
+        f"Fig. 4: the same {photos.split} photos through every system",
+        [text, *further],
         figures={"fig4-predictions": figure},
     )
 
@@ -133,12 +144,12 @@ def attention_section(photos: Photos) -> Section | None:
         return not {"classification", "bbox"} <= tasks, len(tasks)
 
     name = min(attentive, key=suitable)
-    shown = [choice.index for choice in photos.choices[:ATTENTION_PHOTOS]]
+    chosen = [choice.index for choice in photos.choices[:ATTENTION_PHOTOS]]
     figures = {
         f"attention-{number}": attention_figure(
             attentive[name].predict(photos.read(index).image, attention=True)
         )
-        for number, index in enumerate(shown, start=1)
+        for number, index in enumerate(chosen, start=1)
     }
     measured = [photos.read(index) for index in spread(photos.held_out, MEASURED_PHOTOS)]
     return Section(
@@ -167,15 +178,9 @@ def configuration_section(systems: Sequence[System]) -> Section:
     first = settings[systems[0].name]
     common = {key: first[key] for key in keys if key not in hidden and key not in differing}
     rows = [["", *settings], ["seeds", *(", ".join(map(str, one.seeds)) for one in systems)]]
-    rows += [[key, *(_shown(one.get(key)) for one in settings.values())] for key in differing]
+    rows += [[key, *(shown(one.get(key)) for one in settings.values())] for key in differing]
     return Section(
         "Configuration: what was run",
         tables=[rows],
         code={"options that all systems share": yaml.safe_dump(common, sort_keys=False)},
     )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return " + ".join(map(str, value))
-    return Path(value).name if isinstance(value, str) and "/" in value else str(value)

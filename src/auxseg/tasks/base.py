@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import SumMetric
 
+from auxseg.errors import UsageError
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 #: The view that shows the image as it is.
@@ -48,8 +50,10 @@ class TaskMetrics(nn.Module, ABC):
             view: (N, C, H, W), the input that the prediction was made from, for metrics that
                 compare the two.
         """
-        if bool(target.present.any()):
-            self.add(prediction[target.present].float(), target.value[target.present])
+        # In 16 bits a perfect prediction would not be perfect any more.
+        with torch.autocast(prediction.device.type, enabled=False):
+            if bool(target.present.any()):
+                self.add(prediction[target.present].float(), target.value[target.present])
 
     @abstractmethod
     def add(self, prediction: Tensor, value: Tensor) -> None:
@@ -122,6 +126,11 @@ class Task(ABC):
     def __init__(self, classes: ClassNames) -> None:
         self.classes = classes
 
+    @classmethod
+    def metric_infos(cls) -> dict[str, MetricInfo]:
+        """Everything that the task reports, metrics first."""
+        return {**cls.METRICS, **cls.REFERENCES}
+
     @property
     @abstractmethod
     def head(self) -> HeadSpec:
@@ -180,6 +189,13 @@ def draw_all(photo: np.ndarray, tasks: Mapping[str, Task], found: Mapping[str, A
         if found[name] is not None:
             photo = tasks[name].picture(photo, found[name])
     return photo
+
+
+def checked_scale(task: str, scale: float) -> float:
+    """A loss's factor; raises :class:`UsageError` unless it is a number above 0."""
+    if not 0 < scale < math.inf:
+        raise UsageError(f"tasks.options.{task}.scale: {scale} is not a number above 0")
+    return scale
 
 
 def masked_mean(losses: Tensor, present: Tensor, count: Tensor | None = None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import cv2
@@ -10,8 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auxseg.errors import UsageError
-from auxseg.tasks.base import LabelledMean, MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import (
+    LabelledMean,
+    MetricInfo,
+    MetricValue,
+    Task,
+    TaskMetrics,
+    checked_scale,
+)
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 #: The paper gives box errors in pixels of images of this size.
@@ -39,9 +44,7 @@ class BoundingBox(Task):
 
     def __init__(self, classes: ClassNames, *, scale: float = 20.0) -> None:
         super().__init__(classes)
-        if not 0 < scale < math.inf:
-            raise UsageError(f"tasks.options.bbox.scale: {scale} is not a number above 0")
-        self.scale = scale
+        self.scale = checked_scale(self.NAME, scale)
 
     @property
     def head(self) -> HeadSpec:

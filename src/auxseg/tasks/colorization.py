@@ -9,8 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from auxseg.errors import UsageError
-from auxseg.tasks.base import LabelledMean, MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import (
+    LabelledMean,
+    MetricInfo,
+    MetricValue,
+    Task,
+    TaskMetrics,
+    checked_scale,
+)
 from auxseg.tasks.lab import lab_to_rgb, rgb_to_lab
 from auxseg.tasks.psnr import IDENTICAL, psnr
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
@@ -40,9 +46,7 @@ class Colorization(Task):
 
     def __init__(self, classes: ClassNames, *, scale: float = 50.0) -> None:
         super().__init__(classes)
-        if not 0 < scale < float("inf"):
-            raise UsageError(f"tasks.options.colorization.scale: {scale} is not a number above 0")
-        self.scale = scale
+        self.scale = checked_scale(self.NAME, scale)
 
     @property
     def head(self) -> HeadSpec:

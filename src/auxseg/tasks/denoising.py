@@ -11,7 +11,14 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from auxseg.errors import UsageError
-from auxseg.tasks.base import LabelledMean, MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import (
+    LabelledMean,
+    MetricInfo,
+    MetricValue,
+    Task,
+    TaskMetrics,
+    checked_scale,
+)
 from auxseg.tasks.psnr import IDENTICAL, psnr
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
@@ -45,9 +52,7 @@ class Denoising(Task):
         super().__init__(classes)
         if not 0 <= std <= 255:
             raise UsageError(f"tasks.options.denoising.std: {std} is not between 0 and 255")
-        if not 0 < scale < float("inf"):
-            raise UsageError(f"tasks.options.denoising.scale: {scale} is not a number above 0")
-        self.std, self.scale = std, scale
+        self.std, self.scale = std, checked_scale(self.NAME, scale)
 
     @property
     def head(self) -> HeadSpec:

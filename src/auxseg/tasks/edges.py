@@ -124,10 +124,9 @@ class EdgesMetrics(TaskMetrics):
         self.hits, self.found, self.true = SumMetric(), SumMetric(), SumMetric()
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
-        found = (prediction > 0).double().cpu()
-        true = value.double().cpu()
-        for metric, count in ((self.hits, found * true), (self.found, found), (self.true, true)):
-            metric.update(count.sum())
+        found, true = prediction > 0, value > 0
+        for metric, pixels in ((self.hits, found & true), (self.found, found), (self.true, true)):
+            metric.update(pixels.sum())
 
     def compute(self) -> dict[str, MetricValue]:
         counts = []

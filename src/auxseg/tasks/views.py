@@ -53,7 +53,13 @@ class Views:
             seed: of noise; None takes photos as they are (see :meth:`Task.view`).
         """
         made = {view: task.view(images, seed) for view, task in self._askers.items()}
-        return {view: image.expand(-1, self.channels, -1, -1) for view, image in made.items()}
+        # repeat, not expand: memory that overlaps itself cannot be pinned for a GPU.
+        return {
+            view: image.repeat(1, self.channels // image.shape[1], 1, 1)
+            if image.shape[1] < self.channels
+            else image
+            for view, image in made.items()
+        }
 
 
 def _only(askers: Mapping[str, Task]) -> dict[str, Task]:

@@ -32,6 +32,8 @@ class Keeper(Checkpoint):
         self.started = time.perf_counter()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(pl_module.device)
         if not trainer.is_global_zero:
             return
         completed = trainer.current_epoch
@@ -58,7 +60,7 @@ class Keeper(Checkpoint):
             "seconds": round(time.perf_counter() - self.started, 2),
         }
         if module.device.type == "cuda":
-            row["peak_memory_mb"] = round(torch.cuda.max_memory_allocated(module.device) / 2**20)
+            row["peak_memory_mib"] = round(torch.cuda.max_memory_allocated(module.device) / 2**20)
         for stage, values in (("train", module.train_losses), ("val", module.validation)):
             for name, value in values.items():
                 if not isinstance(value, list):

@@ -97,9 +97,9 @@ class RunDirectory:
             raise DataError(f"{self.last}: is damaged; delete it to start this run afresh")
         if not self.config_file.is_file():
             return
-        before, now = flat(plain(self.read_config()[0])), flat(plain(config))
+        before, now = settings(self.read_config()[0]), settings(config)
         for key in sorted(before.keys() | now.keys()):
-            if key not in MAY_DIFFER and before.get(key) != now.get(key):
+            if before.get(key) != now.get(key):
                 raise UsageError(
                     f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}; "
                     "resume with the same options or choose another --out"
@@ -235,11 +235,19 @@ def _number(value: Any) -> Any:
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 
+def settings(config: Config) -> dict[str, Any]:
+    """All that decides a run's result, by dotted key; of a folder that may move its last name."""
+    values = {key: value for key, value in flat(plain(config)).items() if key not in MAY_DIFFER}
+    if config.data.unlabelled is not None:
+        values["data.unlabelled"] = Path(config.data.unlabelled).absolute().name
+    return values
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values → dotted key → value."""
     dotted: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             dotted |= flat(value, f"{prefix}{name}.")
         else:
             dotted[f"{prefix}{name}"] = value
