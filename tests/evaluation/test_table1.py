@@ -147,7 +147,7 @@ def test_self_supervised_metrics_follow_the_paper_s_rows() -> None:
 def test_a_variant_of_a_preset_has_no_figure_of_the_paper() -> None:
     cells = columns(result("mtan-3task", 0.8, name="mtan-3task (balancer equal)"))
     assert cells[""] == ["mtan-3task (balancer equal)"]
-    assert cells["average IoU (paper)"] == [MISSING]
+    assert not any("(paper)" in title for title in cells)
 
 
 def test_the_terminal_s_table_has_a_line_per_system() -> None:

@@ -98,13 +98,13 @@ def _metric_rows(key: str, results: Sequence[SystemResult], comparable: bool) ->
     if comparable and not is_reference(key):
         cells = _marked(cells, values, info)
     rows = [[info.title, *cells]]
-    if any(len(result.metrics) > 1 for result in results):
-        intervals = (format_interval(one, info.digits) for one in values)
+    if not is_reference(key):
+        intervals = [format_interval(one, info.digits) for one in values]
         rows.append([f"{info.title} (95 % interval)", *intervals])
     if key in paper.ROWS:
         theirs = [result.preset and paper.figure(result.preset, key) for result in results]
         rows.append([f"{info.title} (paper)", *(format_value(one, info.digits) for one in theirs)])
-    return rows
+    return [rows[0], *(row for row in rows[1:] if set(row[1:]) != {MISSING})]
 
 
 def _difference_rows(key: str, results: Sequence[SystemResult]) -> list[list[str]]:
@@ -158,7 +158,10 @@ def for_terminal(rows: Sequence[Sequence[str]]) -> list[list[str]]:
         line = [name]
         for key in paper.ROWS:
             title = metric_info(key).title
-            ours, theirs = str(columns[title][number]), columns[f"{title} (paper)"][number]
+            ours = str(columns[title][number])
+            theirs = (
+                columns[f"{title} (paper)"][number] if f"{title} (paper)" in columns else MISSING
+            )
             line.append(ours if theirs == MISSING else f"{ours} ({theirs})")
         lines.append([*line, columns["seconds per epoch"][number]])
     return [header, *lines]

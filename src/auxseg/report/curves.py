@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def metric_figure(systems: Sequence[System], column: str, title: str) -> Figure:
         for other in systems:
             axis.plot(*_points(curve(other, column).mean(axis=0)), color=GREY, linewidth=0.8)
         _draw(axis, curve(system, column), "#0072B2")
-        axis.set_title(system.name, fontsize=8, loc="left")
+        axis.set_title(fill(system.name, 34), fontsize=8, loc="left")
     _finish(figure, axes, len(systems), title)
     return figure
 
@@ -57,7 +58,7 @@ def loss_figure(systems: Sequence[System]) -> Figure:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(system.name, fontsize=8, loc="left")
+        axis.set_title(fill(system.name, 34), fontsize=8, loc="left")
     _finish(figure, axes, len(systems), "loss (log)")
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
     handles = [*_keys({task: COLOURS[task] for task in used}), *_styles()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -114,7 +115,7 @@ def _draw(
     figure = Figure(figsize=(CELL * len(columns), CELL * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, len(columns), squeeze=False)
     for column, (title, pictures) in enumerate(columns.items()):
-        axes[0][column].set_title(title, fontsize=7)
+        axes[0][column].set_title(fill(title, 26), fontsize=7)
         for row, picture in enumerate(pictures):
             axis = axes[row][column]
             axis.imshow(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -72,5 +73,5 @@ def inputs_figure(
             axis.imshow(picture, interpolation="nearest")
             heading = name if title == "photo" else title
             weight = "bold" if title == "photo" else "normal"
-            axis.set_title(heading, fontsize=8, loc="left", fontweight=weight)
+            axis.set_title(fill(heading, 28), fontsize=8, loc="left", fontweight=weight)
     return figure
