@@ -153,6 +153,7 @@ def for_terminal(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """The same turned round, a line per system, the paper's figure in brackets: fits a screen."""
     columns = {row[0]: row[1:] for row in rows}
     header = ["system", "IoU (paper)", "weighted IoU", "F1", "accuracy", "box L2", "s/epoch"]
+    nothing = [MISSING] * len(columns[""])
     lines = []
     for number, name in enumerate(columns[""]):
         line = [name]
