@@ -160,9 +160,7 @@ def for_terminal(rows: Sequence[Sequence[str]]) -> list[list[str]]:
         for key in paper.ROWS:
             title = metric_info(key).title
             ours = str(columns[title][number])
-            theirs = (
-                columns[f"{title} (paper)"][number] if f"{title} (paper)" in columns else MISSING
-            )
+            theirs = columns.get(f"{title} (paper)", nothing)[number]
             line.append(ours if theirs == MISSING else f"{ours} ({theirs})")
         lines.append([*line, columns["seconds per epoch"][number]])
     return [header, *lines]
