@@ -30,13 +30,13 @@ from auxseg.training.run import RunDirectory, check_folder
 #: What ``reproduce`` uses on ``shapes`` unless told otherwise: minutes on two cores, no GPU
 #: (docs/experiments.md).
 DEMONSTRATION: dict[str, Any] = {
-    "data.options": {"train": 800},
+    "data.options": {"train": 700},
     "model.width": 0.125,
     "model.weights": GENERATED,
     "training.epochs": 3,
     "training.batch_size": 10,
     "training.lr": 3e-3,
-    # Three epochs over 800 drawings are too few to overfit: moving the pictures only slows them.
+    # Three epochs over 700 drawings are too few to overfit: moving the pictures only slows them.
     "augmentation.scale": (1.0, 1.0),
     "augmentation.rotation": 0.0,
     "augmentation.translation": 0.0,

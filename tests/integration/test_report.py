@@ -33,7 +33,8 @@ class Page(HTMLParser):
         given = dict(attrs)
         self.addresses += [value or "" for key, value in attrs if key in ("src", "href", "srcset")]
         if tag == "img":
-            self.pictures.append(given.get("alt") or "")
+            name = re.search(r"\((\S+)\)$", given.get("alt") or "")
+            self.pictures.append(name[1] if name else "")
 
     def handle_data(self, data: str) -> None:
         if self._open == "h2" and data.strip():
