@@ -26,6 +26,8 @@ PANEL = (2.7, 2.1)
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 COLOURS = dict(zip(TASKS, cycle(_PALETTE), strict=False))
 GREY = "#b8b8b8"
+#: Uninformed predictions cost about 1; what lies above this is cut off, to leave room for the rest.
+LARGEST_LOSS = 20.0
 
 
 def curve(system: System, column: str) -> np.ndarray:
@@ -60,6 +62,9 @@ def loss_figure(systems: Sequence[System]) -> Figure:
         axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_title(fill(system.name, 34), fontsize=8, loc="left")
     _finish(figure, axes, len(systems), "loss (log)")
+    top = min(LARGEST_LOSS, axes[0].get_ylim()[1])
+    for axis in axes[: len(systems)]:
+        axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
     handles = [*_keys({task: COLOURS[task] for task in used}), *_styles()]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)

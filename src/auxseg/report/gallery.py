@@ -115,12 +115,12 @@ def _draw(
     figure = Figure(figsize=(CELL * len(columns), CELL * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, len(columns), squeeze=False)
     for column, (title, pictures) in enumerate(columns.items()):
-        axes[0][column].set_title(fill(title, 26), fontsize=7)
+        axes[0][column].set_title(fill(title, 20), fontsize=9)
         for row, picture in enumerate(pictures):
             axis = axes[row][column]
             axis.imshow(picture)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
-            axis.set_xlabel(below[title][row], fontsize=6, labelpad=2)
+            axis.set_xlabel(below[title][row], fontsize=8, labelpad=2)
     return figure

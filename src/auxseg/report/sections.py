@@ -85,7 +85,8 @@ def curves_section(systems: Sequence[System]) -> Section:
     }
     text = [
         "Validation IoU of each system (blue; grey: the others), then the unweighted loss of each "
-        "task. Lines are means over seeds, bands run from the least to the greatest."
+        "task, cut off above 20. Lines are means over seeds, bands run from the least to the "
+        "greatest."
     ]
     pair = tuned_and_equal(systems)
     if pair:
