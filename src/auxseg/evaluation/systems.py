@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from auxseg.config import Config
+from auxseg.config import Config, DataConfig
 from auxseg.errors import DataError
 from auxseg.evaluation.cost import cost
 from auxseg.evaluation.table1 import SystemResult
@@ -59,11 +59,7 @@ class _Run:
         """All that makes a system, by dotted key: everything but the seed, and the data."""
         own = settings(self.config)
         del own["training.seed"]
-        root = self.config.data.root
-        return own | {
-            "data.root": root and str(Path(root).expanduser().resolve()),
-            "classes": self.classes,
-        }
+        return own | {"data.root": _place(self.config.data), "classes": self.classes}
 
 
 def find_systems(directories: Sequence[str | Path]) -> list[System]:
@@ -167,9 +163,18 @@ def comparable(systems: Sequence[System], split: str) -> bool:
 
 def _measured_on(system: System, split: str) -> tuple[Any, ...]:
     data = system.config.data
-    root = data.root and Path(data.root).expanduser().resolve()
-    where = (data.name, root, data.split, data.split_seed, data.options, data.image_size)
-    return (*where, system.classes, system.counts.get(split))
+    return (photo_source(data), data.image_size, system.classes, system.counts.get(split))
+
+
+def photo_source(data: DataConfig) -> tuple[Any, ...]:
+    """What decides which photos there are, and not how many of them are trained on."""
+    where = (data.name, _place(data), data.split, data.split_seed)
+    return (*where, data.ignore_index, data.options)
+
+
+def _place(data: DataConfig) -> str | None:
+    """The data set's folder, however it was spelled."""
+    return data.root and str(Path(data.root).expanduser().resolve())
 
 
 def system_result(system: System, split: str) -> SystemResult:

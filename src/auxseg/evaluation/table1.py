@@ -31,7 +31,7 @@ class SystemResult:
         metrics: metrics of each seed's run.
         seeds: of these runs.
         weights: where the encoder's starting weights came from; "–" for none.
-        seconds: mean training seconds per epoch.
+        seconds: mean seconds per epoch, validation included.
         cost: parameters, arithmetic, memory.
         peak_memory: bytes that training took at its peak, where a GPU measured it.
     """

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from auxseg import build
-from auxseg.evaluation.systems import System
+from auxseg.evaluation.systems import System, photo_source
 from auxseg.predict import Predictor
 from auxseg.report.gallery import SCORE, Choice, choose
 from auxseg.types import Sample
@@ -57,8 +56,11 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
         AuxsegError: the data cannot be read.
     """
     data = build.open_data(build.measured(build.moved(systems[0].config, root)))
-    source = _source(systems[0], root)
-    same = [system for system in systems if _source(system, root) == source]
+
+    def source(system: System) -> tuple[Any, ...]:
+        return photo_source(build.moved(system.config, root).data)
+
+    same = [system for system in systems if source(system) == source(systems[0])]
     scores = {system.name: system.runs[0].read_scores(split) for system in same}
     held_out = getattr(data.split, split)
     names = [data.dataset.name(index) for index in held_out]
@@ -70,10 +72,3 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
         choices=choose(held_out, names, list(scores.values())),
         left_out=[system.name for system in systems if system not in same],
     )
-
-
-def _source(system: System, root: str | None) -> tuple[Any, ...]:
-    """What decides which photos there are, and not how many of them are trained on."""
-    data = build.moved(system.config, root).data
-    place = data.root and Path(data.root).expanduser().resolve()
-    return (data.name, place, data.split, data.split_seed, data.ignore_index, data.options)
