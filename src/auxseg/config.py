@@ -98,6 +98,12 @@ class DataConfig(_Ranged):
         flag="labels",
         minimum=1,
     )
+    train_on: str = option(
+        "train",
+        "the images to train on; train+val is for a final fit after tuning: nothing is left to "
+        "validate on, so the last epoch is kept",
+        flag="train-on",
+    )
     unlabelled: str | None = option(
         None,
         "a folder of further training images without labels, for the self-supervised tasks",
@@ -212,6 +218,11 @@ class TrainingConfig(_Ranged):
     GROUP = "training"
 
     epochs: int = option(30, "passes over the training images", flag="epochs", minimum=1)
+    stop_after: int | None = option(
+        None,
+        "stop after this many of the epochs; the learning rate falls as if all were to come",
+        minimum=1,
+    )
     batch_size: int = option(5, "images per step", flag="batch-size", minimum=1)
     seed: int = option(
         0, "seed of weights, data order, label subsets and augmentation", flag="seed", minimum=0
@@ -229,6 +240,12 @@ class TrainingConfig(_Ranged):
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0)
     balancer: str = option("fixed", "how task losses become one update", flag="balancer")
     balancer_options: dict[str, Any] = option({}, "the balancer's own options")
+    conflict_every: int = option(
+        0,
+        "steps between measurements of the cosines between the tasks' gradients on the shared "
+        "parameters, which cost a backward pass per task; 0 for none",
+        minimum=0,
+    )
     precision: str = option(
         "32-true", "Lightning's precision; bf16-mixed or 16-mixed on GPUs (very slow on CPUs)"
     )
@@ -238,6 +255,11 @@ class TrainingConfig(_Ranged):
     devices: int | str = option(
         1, "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices", minimum=1
     )
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of epochs that are trained."""
+        return min(self.epochs, self.stop_after or self.epochs)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ PRESETS: dict[str, Preset] = {
     ),
     # MTAN as Liu et al. published it: attention in the decoder, too.
     "mtan-full-3task": Preset("mtan-full", _SUPERVISED),
+    # The alternative that the paper names: an encoder per task, mixed after every block.
+    "cross-stitch-2task": Preset("cross-stitch", ("classification",)),
+    "cross-stitch-3task": Preset("cross-stitch", _SUPERVISED),
 }
 
 #: The nine systems of the paper's Table 1, in its order.

@@ -182,7 +182,7 @@ def run_one(run: Run) -> str:
     """Trains (or goes on with) one run and tests it; returns a line about it."""
     directory = RunDirectory(run.directory)
     tested = directory.metrics_file("test").is_file() and directory.finished(
-        run.config.training.epochs
+        run.config.training.last_epoch
     )
     result = train(run.config, run.directory, resume=True, quiet=True)
     metrics = (

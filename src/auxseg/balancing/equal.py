@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from auxseg.balancing.base import Balancer
+from auxseg.balancing.base import LossBalancer
 
 
-class Equal(Balancer):
-    """Σ_t L_t / T over the T tasks of the system, whatever their configured weights."""
+class Equal(LossBalancer):
+    """Σ_t L_t / T over the T tasks of the system.
 
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack(list(losses.values())).sum() / len(self.weights)
+    A task that lacks a label leaves a gap: its neighbours do not gain by that.
+    """
+
+    def weigh(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.new_full((), 1 / len(self.names)) for name, value in values.items()}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from auxseg.balancing.base import Balancer
+from auxseg.balancing.base import LossBalancer
 
 
-class Fixed(Balancer):
-    """Σ_t α_t L_t over the tasks that have a label in this batch."""
+class Fixed(LossBalancer):
+    """Σ_t α_t L_t with the configured weights α (``tasks.weights``)."""
 
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
+    USES_WEIGHTS = True
+
+    def weigh(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.new_full((), self.weights[name]) for name, value in values.items()}

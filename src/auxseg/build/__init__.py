@@ -2,6 +2,7 @@
 
 from auxseg.balancing import BALANCERS
 from auxseg.build.data import (
+    TRAIN_ON,
     Data,
     measured,
     moved,
@@ -59,6 +60,7 @@ __all__ = [
 #: Allowed values of the options that name something, for command lines and checks.
 CHOICES: dict[str, tuple[str, ...]] = {
     "data.name": tuple(DATASETS),
+    "data.train_on": TRAIN_ON,
     "model.architecture": tuple(ARCHITECTURES),
     "model.grey": GREY,
     "tasks.names": tuple(TASKS),

@@ -19,6 +19,9 @@ from auxseg.data.unlabelled import Unlabelled
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
 
+#: What a run may train on.
+TRAIN_ON = ("train", "train+val")
+
 #: Mean difference of two thumbnails, in steps of 8-bit images, below which they show one photo.
 ALIKE = 8.0
 
@@ -28,7 +31,8 @@ class Data:
     """A data set, decoded at one size, with its split.
 
     Attributes:
-        split: readable images only; ``train`` after ``--limit``.
+        split: readable images only; ``train`` after ``--limit``; under ``--train-on train+val``
+            it holds the validation images, and ``val`` nothing.
         masks: the training images whose masks may be seen (``--labels``); None for all.
         messages: what a user should read once: notes and images left out.
         unlabelled: further training images (``--unlabelled``); None without any.
@@ -123,6 +127,8 @@ def open_data(config: Config, dataset: Dataset | None = None) -> Data:
         tuple(index for index in part if arrays.readable[index])
         for part in (parts.train, parts.val, parts.test)
     )
+    if config.data.train_on == "train+val":
+        train, val = tuple(sorted((*train, *val))), ()
     seed = config.training.seed
     if config.data.limit is not None:
         train = _draw(train, config.data.limit, arrays, seed, "data.limit", "training images")

@@ -13,7 +13,7 @@ from auxseg.build.network import make_views
 from auxseg.config import AugmentationConfig, Config
 from auxseg.data.augmentation import Augment
 from auxseg.data.loaders import EpochSampler, MixedSampler, Reader, make_loader
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError
 from auxseg.tasks import Task, Views
 from auxseg.types import Batch, LabelledImages
 
@@ -79,6 +79,8 @@ def make_eval_loader(
 ) -> DataLoader[Any]:
     """Batches of one part (train, val or test), in order and unchanged, with its visible labels."""
     indices = getattr(data.split, part)
+    if part == "val" and config.data.train_on == "train+val":
+        raise UsageError("the validation images were trained on (--train-on train+val)")
     if not indices:
         raise DataError(f"the {part} split of {data.dataset.NAME} has no images")
     sampler = EpochSampler(indices, shuffle=False, rank=rank, world_size=world_size)

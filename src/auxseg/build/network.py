@@ -70,9 +70,23 @@ def assemble(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
 
 def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
     weights = {name: config.tasks.weights.get(name, task.WEIGHT) for name, task in tasks.items()}
-    options = config.training.balancer_options
+    name = config.training.balancer
+    if config.tasks.weights and not BALANCERS[name].USES_WEIGHTS:
+        able = ", ".join(other for other, cls in BALANCERS.items() if cls.USES_WEIGHTS)
+        raise UsageError(
+            f"tasks.weights: the balancer {name} finds its own; weights are for the balancer {able}"
+        )
+    if BALANCERS[name].BY_GRADIENTS and config.training.precision.startswith("16"):
+        raise UsageError(
+            f"training.precision: {config.training.precision} scales losses, which the gradient "
+            f"method {name} cannot undo; use bf16-mixed or 32-true"
+        )
     return construct(
-        BALANCERS[config.training.balancer], "training.balancer_options", options, weights=weights
+        BALANCERS[name],
+        "training.balancer_options",
+        config.training.balancer_options,
+        weights=weights,
+        regression={name for name, task in tasks.items() if task.REGRESSION},
     )
 
 
@@ -110,7 +124,8 @@ def load_starting_weights(
     path = starting_weights(config)
     if path is None:
         return
-    variant = load_encoder(model.encoder, path, config.model.grey)
+    for encoder in model.encoders:
+        variant = load_encoder(encoder, path, config.model.grey)
     if variant == "bn" or not config.model.calibrate:
         return
     # Spread over the whole training set, which may be sorted by class.
@@ -123,4 +138,5 @@ def load_starting_weights(
         keys = [Key(0, index) for index in numbers[start : start + CALIBRATION_BATCH]]
         images = data.reader.__getitems__(keys)
         batches.append(model.prepare(views(images, config.training.seed)[primary]))
-    calibrate(model.encoder, batches)
+    for encoder in model.encoders:
+        calibrate(encoder, batches)

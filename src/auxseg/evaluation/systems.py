@@ -101,7 +101,7 @@ def _as_given(path: Path, directories: Sequence[str | Path]) -> Path:
 def _read(path: Path) -> _Run:
     directory = RunDirectory(path)
     config, classes = directory.read_config()
-    if not directory.finished(config.training.epochs):
+    if not directory.finished(config.training.last_epoch):
         raise DataError(f"{path}: its training is not finished (--resume goes on)")
     return _Run(directory, config, classes)
 
@@ -214,7 +214,7 @@ def caption(systems: Sequence[System], split: str) -> str:
         f"Ours: {each(lambda system: system.config.data.name)}, {', '.join(images)} images at "
         f"{each(_size)}, width "
         f"{each(lambda system: f'{system.config.model.width:g}')}, "
-        f"{each(lambda system: system.config.training.epochs)} epochs, batch "
+        f"{each(lambda system: system.config.training.last_epoch)} epochs, batch "
         f"{each(lambda system: system.config.training.batch_size)}, "
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.",
         f"Metrics of the {'test images' if split == 'test' else _VALIDATION}, best epoch by "

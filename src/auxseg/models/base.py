@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -82,27 +82,41 @@ class MultiTaskModel(nn.Module, ABC):
         """
         outputs: dict[str, Tensor] = {}
         for number, (view, image) in enumerate(views.items()):
-            with self._keeping_shared_statistics() if number else nullcontext():
+            with keeping_statistics(self.shared_modules()) if number else nullcontext():
                 outputs |= self(image, routes[view])
         return {name: outputs[name] for name in self.heads}
+
+    @property
+    def encoders(self) -> list[Encoder]:
+        """Every trunk that pre-trained weights go into."""
+        return [self.encoder]
 
     def shared_modules(self) -> Iterator[nn.Module]:
         """All modules that belong to no single task."""
         for child in self.children():
-            if not (isinstance(child, nn.ModuleDict) and set(child) <= set(self.heads)):
+            if not self._of_tasks(child):
                 yield from child.modules()
 
-    @contextmanager
-    def _keeping_shared_statistics(self) -> Iterator[None]:
-        """Shared batch norms in training mode use the batch's statistics and keep none of them."""
-        norms = [m for m in self.shared_modules() if isinstance(m, nn.BatchNorm2d) and m.training]
-        for norm in norms:
-            norm.track_running_stats = False
-        try:
-            yield
-        finally:
-            for norm in norms:
-                norm.track_running_stats = True
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that belong to no single task."""
+        return [
+            parameter
+            for child in self.children()
+            if not self._of_tasks(child)
+            for parameter in child.parameters()
+        ]
+
+    def specific_parameters(self) -> list[nn.Parameter]:
+        """The parameters that belong to one task each: only its loss reaches them."""
+        return [
+            parameter
+            for child in self.children()
+            if self._of_tasks(child)
+            for parameter in child.parameters()
+        ]
+
+    def _of_tasks(self, child: nn.Module) -> bool:
+        return isinstance(child, nn.ModuleDict) and set(child) <= set(self.heads)
 
     def prepare(self, image: Tensor) -> Tensor:
         """An image in [0, 1] → what the first convolution reads: normalised and padded."""
@@ -115,3 +129,16 @@ class MultiTaskModel(nn.Module, ABC):
         Returns:
             head name → (N, C_1, H, W) for dense heads, (N, C_5, H/32, W/32) for global ones.
         """
+
+
+@contextmanager
+def keeping_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Batch norms in training mode use the batch's statistics and keep none of them."""
+    norms = [m for m in modules if isinstance(m, nn.BatchNorm2d) and m.training]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -108,6 +108,7 @@ class Task(ABC):
         VIEW: name of the input it asks for; tasks of one view can share a forward pass.
         VIEW_CHANNELS: that input's channels, 1 or 3.
         WEIGHT: the default weight of its loss.
+        REGRESSION: whether its loss is a squared error; else it is a cross-entropy.
         LAYER: where its picture lies among the others': areas 0, lines 1, text 2; None for a
             picture of its own beside them.
         METRICS: metric name → :class:`MetricInfo`; the first is the task's main one.
@@ -119,6 +120,7 @@ class Task(ABC):
     VIEW: ClassVar[str] = CLEAN
     VIEW_CHANNELS: ClassVar[int] = 3
     WEIGHT: ClassVar[float]
+    REGRESSION: ClassVar[bool] = False
     LAYER: ClassVar[int | None] = 0
     METRICS: ClassVar[dict[str, MetricInfo]]
     REFERENCES: ClassVar[dict[str, MetricInfo]] = {}
@@ -160,6 +162,21 @@ class Task(ABC):
     def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
         """Metrics that single images have, by name: (N, …) → (N,) each, NaN where undefined."""
         return {}
+
+    def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """What each image adds to the main metric: (N, …) → float32 (N, S).
+
+        :meth:`pool` makes the metric from sums of these over any images. So a metric that is
+        pooled over a data set can be taken over other draws of its images (a bootstrap) without
+        predicting anew. By default the metric is the mean of the images' :meth:`scores`.
+        """
+        score = self.scores(prediction, value)[next(iter(self.METRICS))]
+        return torch.stack([score, torch.ones_like(score)], dim=1)
+
+    def pool(self, counts: np.ndarray) -> np.ndarray:
+        """The main metric from sums of :meth:`counts`, float64 (…, S) → (…); NaN of nothing."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(counts[..., 0] / counts[..., 1])
 
     @abstractmethod
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> Any:

@@ -35,6 +35,7 @@ class BoundingBox(Task):
 
     NAME = "bbox"
     WEIGHT = 0.2  # the paper's α
+    REGRESSION = True
     LAYER = 1
     METRICS: ClassVar = {
         "l2": MetricInfo("box L2 loss", 0.0, higher_is_better=False, digits=1),

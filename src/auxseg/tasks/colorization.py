@@ -38,6 +38,7 @@ class Colorization(Task):
     VIEW = "lightness"
     VIEW_CHANNELS = 1
     WEIGHT = 0.1
+    REGRESSION = True
     LAYER = None
     METRICS: ClassVar = {
         "psnr": MetricInfo("colorization PSNR (dB)", IDENTICAL, digits=1),

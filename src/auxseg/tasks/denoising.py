@@ -41,6 +41,7 @@ class Denoising(Task):
     SELF_SUPERVISED = True
     VIEW = "noisy"
     WEIGHT = 0.1
+    REGRESSION = True
     LAYER = None
     METRICS: ClassVar = {
         "psnr": MetricInfo("denoising PSNR (dB)", IDENTICAL, digits=1),

@@ -97,6 +97,16 @@ class Edges(Task):
     def metrics(self) -> TaskMetrics:
         return EdgesMetrics()
 
+    def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """Edge pixels that were hit, found and true, (N, 3)."""
+        found, true = prediction > 0, value > 0
+        pixels = (found & true, found, true)
+        return torch.stack([one.flatten(1).sum(dim=1) for one in pixels], dim=1).float()
+
+    def pool(self, counts: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(2 * counts[..., 0] / (counts[..., 1] + counts[..., 2]))
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Where an edge is more likely than not, at the photo's size: bool (H, W)."""
         logits = F.interpolate(

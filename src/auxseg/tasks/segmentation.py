@@ -71,6 +71,22 @@ class Segmentation(Task):
             ratios.append((true & positive).flatten(1).sum(dim=1) / either)
         return {"iou": torch.stack(ratios).nanmean(dim=0)}
 
+    def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """Pixels in intersection and union of each class, (N, 2K)."""
+        found, seen = prediction.argmax(dim=1), value != IGNORE_INDEX
+        pixels = []
+        for number in range(len(self.classes.mask)):
+            true, positive = value == number, (found == number) & seen
+            pixels += [true & positive, true | positive]
+        return torch.stack([one.flatten(1).sum(dim=1) for one in pixels], dim=1).float()
+
+    def pool(self, counts: np.ndarray) -> np.ndarray:
+        """The mean IoU over the classes that occur."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = counts[..., 0::2] / counts[..., 1::2]
+            there = ~np.isnan(ratios)
+            return np.asarray(np.where(there, ratios, 0.0).sum(-1) / there.sum(-1))
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Class indices at the photo's size, uint8 (H, W): logits are enlarged, then compared."""
         logits = F.interpolate(

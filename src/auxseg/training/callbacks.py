@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.run import RunDirectory, replacing
+from auxseg.training.run import RunDirectory, Validation, replacing
 
 
 class Keeper(Checkpoint):
@@ -37,16 +39,27 @@ class Keeper(Checkpoint):
         if not trainer.is_global_zero:
             return
         completed = trainer.current_epoch
-        rows = [row for row in self.run.read_history() if int(row["epoch"]) <= completed]
-        if rows or self.run.history_file.is_file():
-            self.run.write_history(rows)
+        for file, read, write in (
+            (self.run.history_file, self.run.read_history, self.run.write_history),
+            (self.run.steps_file, self.run.read_steps, self.run.write_steps),
+        ):
+            if file.is_file():
+                write([row for row in read() if int(row["epoch"]) <= completed])
+        validation = self.run.read_validation()
+        if validation is not None:
+            self.run.write_validation(validation.until(completed))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MultiTaskModule)
+        counts = pl_module.take_image_counts()
+        steps = pl_module.take_step_rows()
         if trainer.is_global_zero:
+            self._write_steps(trainer, pl_module, steps)
+            if counts is not None:
+                self._write_validation(trainer.current_epoch + 1, *counts)
             self._write_row(trainer, pl_module)
             self._keep_best(trainer, pl_module)
             with replacing(self.run.last) as temporary:
@@ -63,15 +76,46 @@ class Keeper(Checkpoint):
             row["peak_memory_mib"] = round(torch.cuda.max_memory_allocated(module.device) / 2**20)
         for stage, values in (("train", module.train_losses), ("val", module.validation)):
             for name, value in values.items():
-                if not isinstance(value, list):
+                if not name.endswith("_per_class"):
                     row[f"{stage}/{name}"] = "" if value is None else f"{value:.6g}"
         self.run.write_history([*self.run.read_history(), row])
 
+    def _write_steps(
+        self, trainer: pl.Trainer, module: MultiTaskModule, steps: list[dict[str, float]]
+    ) -> None:
+        """To ``steps.csv``, with a column for everything that any step of the run can have."""
+        epoch, before = trainer.current_epoch + 1, self.run.read_steps()
+        names = list(module.tasks)
+        columns = [f"{name}/{kind}" for kind in ("loss", "weight") for name in names]
+        if module.config.conflict_every:
+            columns += [f"{a}/{b}/cosine" for a, b in combinations(names, 2)]
+        first = int(before[-1]["step"]) + 1 if before else 1
+        rows = [
+            {"epoch": epoch, "step": step}
+            | {name: f"{found[name]:.6g}" if name in found else "" for name in columns}
+            for step, found in enumerate(steps, start=first)
+        ]
+        self.run.write_steps([*before, *rows])
+        if trainer.logger is not None:
+            for step, found in enumerate(steps, start=first):
+                numbers = {f"step/{name}": value for name, value in found.items()}
+                trainer.logger.log_metrics(numbers, step=step)
+
+    def _write_validation(self, epoch: int, images: np.ndarray, counts: np.ndarray) -> None:
+        before = self.run.read_validation()
+        epochs, now = np.array([epoch]), counts[None]
+        if before is not None and len(before.epochs):
+            epochs = np.concatenate([before.epochs, epochs])
+            now = np.concatenate([before.counts, now])
+        self.run.write_validation(Validation(epochs, images, now))
+
     def _keep_best(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
         value = module.validation[self.primary]
-        if not isinstance(value, float) or math.isnan(value):
+        if trainer.val_dataloaders is None:
+            pass  # nothing to choose by: the last epoch is kept
+        elif not isinstance(value, float) or math.isnan(value):
             return
-        if self.run.best.is_file():
+        elif self.run.best.is_file():
             best = self.run.best_metrics()[1][self.primary]
             if self.sign * value <= self.sign * best:
                 return

@@ -43,6 +43,15 @@ class Result:
     metrics: dict[str, Any]
 
 
+#: Of the training and the validation images; None where the latter are trained on.
+Loaders = tuple[DataLoader[Any], DataLoader[Any] | None]
+
+
+def validates(config: Config) -> bool:
+    """Whether there are validation images, or whether they are trained on."""
+    return config.data.train_on == "train"
+
+
 @contextmanager
 def _restoring_determinism() -> Iterator[None]:
     """Lightning's ``deterministic`` is a switch of the whole process: others find it as it was."""
@@ -76,7 +85,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     config = build.resolve(config, dataset)
     if resume:
         run.check_resumable(config)
-        if run.finished(config.training.epochs):
+        if run.finished(config.training.last_epoch):
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
@@ -103,7 +112,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
 def _fit(
     trainer: pl.Trainer,
     module: MultiTaskModule,
-    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    loaders: Loaders,
     checkpoint: Path | None,
 ) -> None:
     try:
@@ -125,11 +134,11 @@ def _module_and_loaders(
     tasks: dict[str, Task],
     model: MultiTaskModel,
     trainer: pl.Trainer,
-) -> tuple[MultiTaskModule, tuple[DataLoader[Any], DataLoader[Any]]]:
+) -> tuple[MultiTaskModule, Loaders]:
     place = {"rank": trainer.global_rank, "world_size": trainer.world_size}
     loaders = (
         build.make_train_loader(config, data, tasks, **place),
-        build.make_eval_loader(config, data, tasks, "val", **place),
+        build.make_eval_loader(config, data, tasks, "val", **place) if validates(config) else None,
     )
     steps = len(loaders[0]) * config.training.epochs
     balancer = build.make_balancer(config, tasks)
@@ -159,7 +168,7 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
             # A task without a label in a batch leaves its head without a gradient.
             strategy="auto" if training.devices == 1 else "ddp_find_unused_parameters_true",
             precision=training.precision,  # type: ignore[arg-type]
-            max_epochs=training.epochs,
+            max_epochs=training.last_epoch,
             logger=Events(run.path, name="", version="", default_hp_metric=False),
             callbacks=callbacks,
             enable_progress_bar=bar,
@@ -180,7 +189,10 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
 def _check_labels(config: Config, data: build.Data, tasks: dict[str, Task]) -> None:
     """Every task needs a labelled training image, the primary one a validation image as well."""
     primary = next(iter(tasks))
-    for part, names in (("train", tuple(tasks)), ("val", (primary,))):
+    parts: dict[str, tuple[str, ...]] = {"train": tuple(tasks)}
+    if validates(config):
+        parts["val"] = (primary,)
+    for part, names in parts.items():
         loader = build.make_eval_loader(config, data, tasks, part)
         missing = set(names)
         for batch in loader:

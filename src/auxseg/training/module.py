@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from auxseg.balancing import Balancer
+from auxseg.balancing import Balancer, Step
+from auxseg.balancing.gradients import cosines, task_gradients
+from auxseg.balancing.learned import LearnedBalancer
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
+from auxseg.models.base import keeping_statistics
 from auxseg.models.initialise import keyed_generator
 from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
 from auxseg.types import Batch, Target
@@ -44,6 +48,8 @@ class MultiTaskModule(pl.LightningModule):
         self.metrics = nn.ModuleDict({name: task.metrics() for name, task in tasks.items()})
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
         self.step_losses: dict[str, Tensor] = {}
+        self.step_rows: list[dict[str, Tensor]] = []
+        self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
         self.train_losses: dict[str, MetricValue] = {}
 
@@ -53,35 +59,62 @@ class MultiTaskModule(pl.LightningModule):
     # -- training -------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
-        name = f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}"
-        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
-        predictions = self.model.forward_views(batch.views, batch.routes)
-        losses = self._losses(predictions, batch.targets, self.train_means)
+        losses = self._losses(batch, batch_idx, self.train_means)
         if not losses:
             return  # not one label in this batch
-        loss = self.balancer(losses)
-        self._check_finite(loss, losses)
-        _add(self.train_means, "loss", loss.detach())
-        self.step_losses = {name: value.detach() for name, value in losses.items()}
-        self._update(loss)
+        values = self._over_processes(losses)
+        self._check_finite(values)
+        _add(self.train_means, "loss", self._reported(values))
+        self.step_losses = values
+        step = Step(
+            losses=losses,
+            values=values,
+            shared=self.model.shared_parameters(),
+            specific=self.model.specific_parameters(),
+            backward=self.manual_backward,
+            average=self._average,
+        )
+        row = {f"{name}/loss": value for name, value in values.items()}
+        # Autocast is for the forward pass: gradients and what is made of them are not rounded.
+        with torch.autocast(self.device.type, enabled=False):
+            if self.config.conflict_every and batch_idx % self.config.conflict_every == 0:
+                found = cosines(task_gradients(step)[0], list(losses))
+                row |= {f"{pair}/cosine": value for pair, value in found.items()}
+            weights = self._update(step, batch_idx)
+        row |= {f"{name}/weight": weight for name, weight in weights.items()}
+        self.step_rows.append(row)
+        if self.balancer.LOOKS_BACK:
+            self._look_back(batch, batch_idx)
 
     def _losses(
+        self, batch: Batch, batch_idx: int, means: nn.ModuleDict | None = None
+    ) -> dict[str, Tensor]:
+        """Forward pass and losses of a training batch."""
+        # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
+        self._seed(f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}")
+        predictions = self.model.forward_views(batch.views, batch.routes)
+        return self._task_losses(predictions, batch.targets, means)
+
+    def _task_losses(
         self,
         predictions: Mapping[str, Tensor],
         targets: Mapping[str, Target],
-        means: nn.ModuleDict,
+        means: nn.ModuleDict | None,
     ) -> dict[str, Tensor]:
         """The mean loss of every task over its labelled samples; a task without any takes no part.
 
         Over several processes the mean is that of all their labelled samples together: a mean of
         means would weigh a sample more where it has fewer labelled neighbours.
+
+        Args:
+            means: where the samples' losses are added up.
         """
         losses = {}
         for name, target in targets.items():
             each = self.tasks[name].loss(predictions[name].float(), target.value)
             count = target.present.sum()
-            _add(means, name, each.detach()[target.present])
+            if means is not None:
+                _add(means, name, each.detach()[target.present])
             if self.trainer.world_size > 1:
                 counts = self.all_gather(count)
                 assert isinstance(counts, Tensor)
@@ -90,15 +123,47 @@ class MultiTaskModule(pl.LightningModule):
                 losses[name] = masked_mean(each, target.present, count)
         return losses
 
-    def _update(self, loss: Tensor) -> None:
+    def _update(self, step: Step, batch_idx: int) -> dict[str, Tensor]:
+        """Balances, differentiates, takes the optimiser's step; returns the tasks' weights."""
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        # The same numbers on every process: all must balance alike.
+        self._seed(f"balancer/{self.current_epoch}/{batch_idx}")
+        weights = self.balancer.backward(step)
         optimizer.step()
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.step()
+        return weights
+
+    @torch.no_grad()
+    def _look_back(self, batch: Batch, batch_idx: int) -> None:
+        """Shows the balancer the same batch's losses after the update, with the same dropout."""
+        with keeping_statistics(self.model.modules()):
+            losses = self._losses(batch, batch_idx)
+        values = self._over_processes(losses)
+        self._check_finite(values)
+        self.balancer.look_back(values)
+
+    def _seed(self, name: str) -> None:
+        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
+
+    def _average(self, tensor: Tensor) -> Tensor:
+        """A tensor's mean over all processes."""
+        if self.trainer.world_size == 1:
+            return tensor
+        return self.trainer.strategy.reduce(tensor, reduce_op="mean")
+
+    def _over_processes(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of all processes together, without a graph."""
+        stacked = torch.stack([loss.detach() for loss in losses.values()])
+        return dict(zip(losses, self._average(stacked).unbind(), strict=True))
+
+    def _reported(self, values: Mapping[str, Tensor]) -> Tensor:
+        """One number to follow, the same for every balancer: the losses by the fixed weights."""
+        weights = self.balancer.weights
+        return torch.stack([weights[name] * value for name, value in values.items()]).sum()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # Here, and not before step(), gradients of 16-bit training are back at their own scale.
@@ -106,16 +171,19 @@ class MultiTaskModule(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), self.config.clip_norm)
 
     def on_train_epoch_end(self) -> None:
+        self.balancer.end_epoch()
+        if self.trainer.val_dataloaders is None:
+            self.on_validation_epoch_end()  # every metric is there, without a value
         self.train_losses = self._take(self.train_means)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
         self._log({"train/lr": optimizer.param_groups[0]["lr"]})
 
-    def _check_finite(self, loss: Tensor, losses: Mapping[str, Tensor]) -> None:
-        if not bool(torch.isfinite(loss)):
-            bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
-            raise self._diverged(", ".join(bad) or "the balanced loss")
+    def _check_finite(self, values: Mapping[str, Tensor]) -> None:
+        if not bool(torch.isfinite(torch.stack(list(values.values()))).all()):
+            bad = [name for name, value in values.items() if not bool(torch.isfinite(value))]
+            raise self._diverged(", ".join(bad))
 
     def _take(self, means: nn.ModuleDict) -> dict[str, MetricValue]:
         """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
@@ -137,15 +205,27 @@ class MultiTaskModule(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW, decaying matrices only; linear warm-up, then a half cosine down to zero."""
-        parameters = [*self.model.parameters(), *self.balancer.parameters()]
-        groups = [
+        """AdamW, decaying the weights of convolutions and linear layers only.
+
+        Linear warm-up, then a half cosine down to zero.
+        """
+        decaying = {
+            module.weight
+            for module in self.model.modules()
+            if isinstance(module, (nn.Conv2d, nn.Linear))
+        }
+        parameters = list(self.model.parameters())
+        groups: list[dict[str, Any]] = [
             {
-                "params": [p for p in parameters if p.ndim > 1],
+                "params": [p for p in parameters if p in decaying],
                 "weight_decay": self.config.weight_decay,
             },
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p not in decaying], "weight_decay": 0.0},
         ]
+        if isinstance(self.balancer, LearnedBalancer):
+            rate = self.config.lr * self.balancer.lr_factor
+            learned = list(self.balancer.parameters())
+            groups.append({"params": learned, "weight_decay": 0.0, "lr": rate})
         optimizer = torch.optim.AdamW(groups, lr=self.config.lr)
         warmup = max(1, round(self.config.warmup * self.total_steps))
 
@@ -159,13 +239,21 @@ class MultiTaskModule(pl.LightningModule):
 
     # -- validation -----------------------------------------------------------------------------
 
+    def on_validation_epoch_start(self) -> None:
+        self._image_counts = []
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model.forward_views(batch.views, batch.routes)
-        losses = self._losses(predictions, batch.targets, self.val_means)
+        losses = self._task_losses(predictions, batch.targets, self.val_means)
         if losses:
-            _add(self.val_means, "loss", self.balancer(losses).detach())
+            _add(self.val_means, "loss", self._reported(self._over_processes(losses)))
         for name, target in batch.targets.items():
             self.metrics[name].update(predictions[name], target, batch.view_of(name))  # type: ignore[operator]
+        primary = next(iter(self.tasks))
+        target = batch.targets[primary]
+        prediction = predictions[primary].float()[target.present]
+        counts = self.tasks[primary].counts(prediction, target.value[target.present])
+        self._image_counts.append((batch.index[target.present], counts))
 
     def on_validation_epoch_end(self) -> None:
         self.validation = self._take(self.val_means)
@@ -174,6 +262,33 @@ class MultiTaskModule(pl.LightningModule):
                 self.validation[f"{name}/{metric}"] = value
             metrics.reset()  # type: ignore[operator]
         self._log({f"val/{name}": value for name, value in self.validation.items()})
+
+    def take_image_counts(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """What each labelled validation image of all processes adds to the primary metric.
+
+        Returns:
+            the images' numbers (n,), ascending, and their counts (n, S); None without validation.
+        """
+        if not self._image_counts:
+            return None
+        own = [torch.cat(parts).cpu().numpy() for parts in zip(*self._image_counts, strict=True)]
+        everywhere: list[Any] = [own]
+        if self.trainer.world_size > 1:
+            everywhere = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(everywhere, own)
+        images, counts = (np.concatenate(parts) for parts in zip(*everywhere, strict=True))
+        order = np.argsort(images)
+        return images[order], counts[order]
+
+    def take_step_rows(self) -> list[dict[str, float]]:
+        """``TASK/loss``, ``TASK/weight`` and ``A/B/cosine`` of each step since the last call."""
+        rows, self.step_rows = self.step_rows, []
+        if not rows:
+            return []
+        # One transfer for the whole epoch: a step never waits for the numbers of its own log.
+        flat = torch.stack([value.float() for row in rows for value in row.values()]).tolist()
+        numbers = iter(flat)
+        return [{name: next(numbers) for name in row} for row in rows]
 
     # -- helpers --------------------------------------------------------------------------------
 

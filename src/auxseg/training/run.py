@@ -10,9 +10,11 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -52,12 +54,34 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"{nearest}: may not be written to; choose another --out")
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What each labelled validation image adds to the primary metric, epoch by epoch.
+
+    Attributes:
+        epochs: int64 (E,), counted from 1.
+        images: int64 (n,), ascending: the images' numbers in their data set.
+        counts: float32 (E, n, S), see :meth:`auxseg.tasks.base.Task.counts`.
+    """
+
+    epochs: np.ndarray
+    images: np.ndarray
+    counts: np.ndarray
+
+    def until(self, epoch: int) -> Validation:
+        """The first epochs alone."""
+        keep = self.epochs <= epoch
+        return Validation(self.epochs[keep], self.images, self.counts[keep])
+
+
 class RunDirectory:
     """Names, reads and writes the files of one run.
 
     ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
     completed epoch), ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images),
-    ``checkpoints/best.safetensors`` (weights only),
+    ``steps.csv`` (losses and weights of every step), ``validation.npz`` (what each validation
+    image added to the primary metric in every epoch), ``checkpoints/best.safetensors`` (weights
+    only),
     ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
     """
 
@@ -65,6 +89,8 @@ class RunDirectory:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
         self.history_file = self.path / "history.csv"
+        self.steps_file = self.path / "steps.csv"
+        self.validation_file = self.path / "validation.npz"
         self.best = self.path / "checkpoints" / "best.safetensors"
         self.last = self.path / "checkpoints" / "last.ckpt"
 
@@ -176,6 +202,24 @@ class RunDirectory:
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         _write_rows(self.history_file, rows)
+
+    def read_steps(self) -> list[dict[str, str]]:
+        """A row per step: epoch, step, ``TASK/loss``, ``TASK/weight``, ``A/B/cosine``."""
+        return _read_rows(self.steps_file)
+
+    def write_steps(self, rows: list[dict[str, Any]]) -> None:
+        _write_rows(self.steps_file, rows)
+
+    def write_validation(self, validation: Validation) -> None:
+        with replacing(self.validation_file) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **vars(validation))
+
+    def read_validation(self) -> Validation | None:
+        """What validation found image by image; None where there was none yet."""
+        if not self.validation_file.is_file():
+            return None
+        with np.load(self.validation_file) as arrays:
+            return Validation(**arrays)
 
     # -- weights --------------------------------------------------------------------------------
 
