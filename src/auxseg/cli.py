@@ -11,6 +11,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from auxseg.cli_data import data
+from auxseg.cli_study import study
 from auxseg.config import Config
 from auxseg.errors import AuxsegError, UsageError
 from auxseg.options import Parser, add_options, to_config, verb_parser
@@ -230,7 +231,8 @@ def report(arguments: Sequence[str]) -> int:
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
-    verb.__name__: verb for verb in (presets, train, evaluate, predict, report, reproduce, data)
+    verb.__name__: verb
+    for verb in (presets, train, evaluate, predict, report, reproduce, study, data)
 }
 
 
@@ -244,7 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"auxseg: {error}", file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
-        further = {"train": ", --resume goes on", "reproduce": ", the same command goes on"}
+        again = ", the same command goes on"
+        further = {"train": ", --resume goes on", "reproduce": again, "study": again}
         print(f"auxseg: stopped{further.get(given[0], '')}", file=sys.stderr)
         status = 130
     except BrokenPipeError:

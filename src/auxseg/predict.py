@@ -23,7 +23,8 @@ from auxseg.models.attention import AttentionMask, recorded_attention
 from auxseg.models.layers import STRIDE
 from auxseg.tasks import Task, draw_all
 from auxseg.tasks.classification import ImageClass
-from auxseg.training.run import RunDirectory, check_folder, replacing
+from auxseg.training.files import check_folder, replacing
+from auxseg.training.run import RunDirectory
 from auxseg.types import LabelledImages, Sample
 
 BATCH_SIZE = 8

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from auxseg import build
 from auxseg.config import Config
-from auxseg.errors import AuxsegError, DataError
+from auxseg.errors import DataError
 from auxseg.evaluation.cost import cost
 from auxseg.evaluation.measure import evaluate
 from auxseg.evaluation.table1 import for_terminal
 from auxseg.evaluation.tables import format_value, to_markdown
+from auxseg.farm import Processes, run_all
 from auxseg.report.page import write_report
+from auxseg.training.files import check_folder
 from auxseg.training.fit import train
 from auxseg.training.pretrain import GENERATED, generated_weights
-from auxseg.training.run import RunDirectory, check_folder
+from auxseg.training.run import RunDirectory
 
 #: What ``reproduce`` uses on ``shapes`` unless told otherwise: minutes on two cores, no GPU
 #: (docs/experiments.md).
@@ -67,7 +62,7 @@ def reproduce(
 
     Args:
         configs: one per system; seeds count up from the configuration's.
-        jobs: systems trained at once; by default one per core, at most four, and one beside a GPU.
+        jobs: systems trained at once; None for :func:`auxseg.farm.default_jobs`.
 
     Returns:
         one line per run that failed; the others are in the table.
@@ -97,7 +92,7 @@ def reproduce(
         for config in configs
     }
     runs.sort(key=lambda run: -flops[folder_name(run.config)])
-    failures = _run_all(runs, jobs or default_jobs())
+    failures = run_all(run_one, {run.name: run for run in runs}, Processes(jobs))
     done = [run.directory for run in runs if run.name not in failures]
     if done:
         rows, text = write_report(out, done, configs[0].data.root)
@@ -114,12 +109,8 @@ def folder_name(config: Config) -> str:
 
 def with_equal_weights(config: Config) -> Config:
     """The same system with equal task weights (the paper's Fig. 3a)."""
-    return replace(config, training=replace(config.training, balancer="equal"))
-
-
-def default_jobs() -> int:
-    """One per core and at most four (memory); systems beside each other on one GPU gain nothing."""
-    return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
+    tasks = replace(config.tasks, weights={})  # equal weights are no matter of choice
+    return replace(config, tasks=tasks, training=replace(config.training, balancer="equal"))
 
 
 def _with_weights(config: Config) -> Config:
@@ -134,48 +125,6 @@ def _with_weights(config: Config) -> Config:
 
 def _with_seed(config: Config, seed: int) -> Config:
     return replace(config, training=replace(config.training, seed=seed))
-
-
-def _run_all(runs: Sequence[Run], jobs: int) -> dict[str, str]:
-    """Runs everything, a line per finished run; returns run name → message of those that failed."""
-    failures: dict[str, str] = {}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    pool = ThreadPoolExecutor(jobs)
-    pending = {pool.submit(_in_process, run, threads): run for run in runs}
-    try:
-        for number, future in enumerate(as_completed(pending), start=1):
-            name = pending[future].name
-            try:
-                line = future.result()
-            except Exception as error:  # a fault of one system must not take the others down
-                failures[name] = _explained(error)
-                line = f"failed: {failures[name]}"
-            print(f"[{number}/{len(runs)}] {name}: {line}", flush=True)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started
-    return failures
-
-
-def _explained(error: Exception) -> str:
-    """A failure in a line; a fault of the program itself is printed whole."""
-    if isinstance(error, AuxsegError):
-        return str(error)
-    if isinstance(error, BrokenProcessPool):
-        return "its process died (out of memory?); fewer --jobs may help"
-    traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
-
-
-def _in_process(run: Run, threads: int) -> str:
-    """:func:`run_one` in a process of its own: one that dies takes no other run with it."""
-    # A fresh process: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(
-        1,
-        mp_context=get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(threads,),
-    ) as pool:
-        return pool.submit(run_one, run).result()
 
 
 def run_one(run: Run) -> str:

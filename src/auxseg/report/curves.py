@@ -39,19 +39,19 @@ def curve(system: System, column: str) -> np.ndarray:
 
 def metric_figure(systems: Sequence[System], column: str, title: str) -> Figure:
     """A panel per system: its validation metric per epoch, the other systems' in grey behind it."""
-    figure, axes = _panels(len(systems))
+    figure, axes = panels(len(systems))
     for axis, system in zip(axes, systems, strict=False):
         for other in systems:
             axis.plot(*_points(curve(other, column).mean(axis=0)), color=GREY, linewidth=0.8)
         _draw(axis, curve(system, column), "#0072B2")
-        axis.set_title(fill(system.name, 34), fontsize=8, loc="left")
-    _finish(figure, axes, len(systems), title)
+        titled(axis, system.name)
+    finish(figure, axes, len(systems), title)
     return figure
 
 
 def loss_figure(systems: Sequence[System]) -> Figure:
     """A panel per system: every task's unweighted loss, training solid and validation dashed."""
-    figure, axes = _panels(len(systems))
+    figure, axes = panels(len(systems))
     for axis, system in zip(axes, systems, strict=False):
         for task in system.config.tasks.names:
             _draw(axis, curve(system, f"train/{task}/loss"), COLOURS[task])
@@ -60,13 +60,13 @@ def loss_figure(systems: Sequence[System]) -> Figure:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(fill(system.name, 34), fontsize=8, loc="left")
-    _finish(figure, axes, len(systems), "loss (log)")
+        titled(axis, system.name)
+    finish(figure, axes, len(systems), "loss (log)")
     top = min(LARGEST_LOSS, axes[0].get_ylim()[1])
     for axis in axes[: len(systems)]:
         axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
-    handles = [*_keys({task: COLOURS[task] for task in used}), *_styles()]
+    handles = [*keys({task: COLOURS[task] for task in used}), *_styles()]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
     return figure
 
@@ -76,18 +76,24 @@ def weights_figure(tuned: System, equal: System) -> Figure:
     names = tuned.config.tasks.names
     columns = {"val/segmentation/iou": "validation IoU"}
     columns |= {f"val/{task}/loss": f"validation loss, {task}" for task in names}
-    figure, axes = _panels(len(columns))
+    figure, axes = panels(len(columns))
     colours = {"tuned weights": "#0072B2", "equal weights": "#D55E00"}
     for axis, (column, title) in zip(axes, columns.items(), strict=False):
         for system, colour in zip((tuned, equal), colours.values(), strict=True):
             _draw(axis, curve(system, column), colour)
         axis.set_title(title, fontsize=8, loc="left")
-    _finish(figure, axes, len(columns), "", share=False)
-    figure.legend(handles=_keys(colours), loc="outside upper left", ncols=2, fontsize=7)
+    finish(figure, axes, len(columns), "", share=False)
+    figure.legend(handles=keys(colours), loc="outside upper left", ncols=2, fontsize=7)
     return figure
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def titled(axis: Axes, name: str) -> None:
+    """Puts a system's name above its panel, in several lines if need be."""
+    axis.set_title(fill(name, 34), fontsize=8, loc="left")
+
+
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A grid of at least so many panels, row by row."""
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
@@ -106,10 +112,16 @@ def _points(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(1, len(values) + 1), values
 
 
-def _finish(
-    figure: Figure, axes: Sequence[Axes], used: int, title: str, *, share: bool = True
+def finish(
+    figure: Figure,
+    axes: Sequence[Axes],
+    used: int,
+    title: str,
+    *,
+    share: bool = True,
+    x: str = "epoch",
 ) -> None:
-    """Whole epochs, one scale for all panels, no empty panels."""
+    """Whole numbers below, one scale for all panels, no empty panels."""
     shown = axes[:used]
     if share:
         limits = np.array([axis.get_ylim() for axis in shown])
@@ -122,12 +134,13 @@ def _finish(
         axis.grid(alpha=0.25, linewidth=0.5)
     for axis in axes[used:]:
         axis.set_visible(False)
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supxlabel(x, fontsize=8)
     if title:
         figure.supylabel(title, fontsize=8)
 
 
-def _keys(colours: Mapping[str, str]) -> list[Any]:
+def keys(colours: Mapping[str, str]) -> list[Any]:
+    """Entries of a legend: name → colour."""
     return [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import yaml
-from matplotlib.figure import Figure
 
 from auxseg.build import EVALUATION_SEED
 from auxseg.config import plain
@@ -17,33 +16,16 @@ from auxseg.evaluation.systems import System, shown
 from auxseg.report.attention import attention_figure, attention_table
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
 from auxseg.report.gallery import gallery_figure, spread
+from auxseg.report.html import Section
 from auxseg.report.inputs import inputs_figure
 from auxseg.report.photos import Photos
+from auxseg.report.steps import step_losses_figure, step_weights_figure
 from auxseg.tasks import Task
 from auxseg.training.run import MAY_DIFFER, flat
 
 #: Photos of which attention masks are shown, and over how many they are measured.
 ATTENTION_PHOTOS = 2
 MEASURED_PHOTOS = 32
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page.
-
-    Attributes:
-        title: its heading; what stands before a colon is its name in the navigation.
-        text: paragraphs below it.
-        figures: name → figure.
-        tables: rows of cells, the first the header.
-        code: summary → text that is shown as it is when unfolded.
-    """
-
-    title: str
-    text: Sequence[str] = ()
-    figures: dict[str, Figure] = field(default_factory=dict)
-    tables: Sequence[list[list[str]]] = ()
-    code: dict[str, str] = field(default_factory=dict)
 
 
 def table_section(rows: list[list[str]], caption: str) -> Section:
@@ -95,12 +77,34 @@ def curves_section(systems: Sequence[System]) -> Section:
     return Section("Fig. 3: training and validation", text, figures)
 
 
+def steps_section(systems: Sequence[System]) -> Section | None:
+    """Losses and weights of every step; None where every system has one task only."""
+    several = [system for system in systems if len(system.config.tasks.names) > 1]
+    if not any(system.runs[0].read_steps() for system in several):
+        return None
+    figures = {"step-losses": step_losses_figure(several)}
+    text = [
+        "The unweighted training loss of each task, step by step (means over neighbouring steps; "
+        "of the first seed)."
+    ]
+    weights = step_weights_figure(several)
+    if weights is not None:
+        figures["step-weights"] = weights
+        text.append(
+            "Below, where it changes, the weight that the balancer gave each task's loss or "
+            "gradient, as a share of all: the sum differs from method to method. The weights "
+            "themselves are in each run's steps.csv."
+        )
+    return Section("Steps: losses and weights", text, figures)
+
+
 def tuned_and_equal(systems: Sequence[System]) -> tuple[System, System] | None:
     """Two systems that differ in the balancer alone, fixed and equal."""
 
     def settings(system: System, balancer: str) -> Any:
         training = replace(system.config.training, seed=0, balancer=balancer)
-        return replace(system.config, training=training)
+        tasks = replace(system.config.tasks, weights={})
+        return replace(system.config, tasks=tasks, training=training)
 
     for equal in systems:
         for tuned in systems:

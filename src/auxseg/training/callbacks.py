@@ -12,8 +12,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
+from auxseg.training.files import ImageCounts, replacing
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.run import RunDirectory, Validation, replacing
+from auxseg.training.run import RunDirectory
 
 
 class Keeper(Checkpoint):
@@ -107,7 +108,7 @@ class Keeper(Checkpoint):
         if before is not None and len(before.epochs):
             epochs = np.concatenate([before.epochs, epochs])
             now = np.concatenate([before.counts, now])
-        self.run.write_validation(Validation(epochs, images, now))
+        self.run.write_validation(ImageCounts(epochs, images, now))
 
     def _keep_best(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
         value = module.validation[self.primary]

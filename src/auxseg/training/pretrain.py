@@ -26,8 +26,9 @@ from auxseg.config import (
 from auxseg.data.cache import cache_root
 from auxseg.data.shapes import Shapes
 from auxseg.models.weights import save_encoder
+from auxseg.training.files import replacing
 from auxseg.training.fit import train
-from auxseg.training.run import RunDirectory, replacing
+from auxseg.training.run import RunDirectory
 
 #: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings; its name in tables.
 GENERATED = "generated"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-import os
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -24,54 +18,20 @@ from auxseg import options
 from auxseg.build import CHOICES
 from auxseg.config import Config, plain
 from auxseg.errors import DataError, UsageError
+from auxseg.training.files import (
+    ImageCounts,
+    cell,
+    check_folder,
+    read_counts_file,
+    read_rows,
+    replacing,
+    write_counts,
+    write_rows,
+)
 from auxseg.types import ClassNames
 
 #: Options that change where and how fast a run computes, not what: they may differ on resume.
 MAY_DIFFER = frozenset({"training.accelerator", "data.num_workers", "data.root", "data.cache_dir"})
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside ``path``, renamed in the end: never a half-written file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def check_folder(path: Path) -> None:
-    """Raises :class:`UsageError` unless files can be written into a folder, made if need be."""
-    nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"{nearest}: is a file; --out takes a folder")
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{nearest}: may not be written to; choose another --out")
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What each labelled validation image adds to the primary metric, epoch by epoch.
-
-    Attributes:
-        epochs: int64 (E,), counted from 1.
-        images: int64 (n,), ascending: the images' numbers in their data set.
-        counts: float32 (E, n, S), see :meth:`auxseg.tasks.base.Task.counts`.
-    """
-
-    epochs: np.ndarray
-    images: np.ndarray
-    counts: np.ndarray
-
-    def until(self, epoch: int) -> Validation:
-        """The first epochs alone."""
-        keep = self.epochs <= epoch
-        return Validation(self.epochs[keep], self.images, self.counts[keep])
 
 
 class RunDirectory:
@@ -91,8 +51,10 @@ class RunDirectory:
         self.history_file = self.path / "history.csv"
         self.steps_file = self.path / "steps.csv"
         self.validation_file = self.path / "validation.npz"
+        self.test_file = self.path / "test.npz"
         self.best = self.path / "checkpoints" / "best.safetensors"
         self.last = self.path / "checkpoints" / "last.ckpt"
+        self.last_weights = self.path / "checkpoints" / "last.safetensors"
 
     def metrics_file(self, split: str) -> Path:
         return self.path / f"metrics-{split}.json"
@@ -183,9 +145,9 @@ class RunDirectory:
 
     def write_scores(self, split: str, rows: list[dict[str, Any]]) -> None:
         """Writes ``images-SPLIT.csv``: a row per image with the metrics that single images have."""
-        _write_rows(
+        write_rows(
             self.scores_file(split),
-            [{key: _number(value) for key, value in row.items()} for row in rows],
+            [{key: cell(value) for key, value in row.items()} for row in rows],
         )
 
     def read_scores(self, split: str) -> dict[str, dict[str, float]]:
@@ -194,32 +156,35 @@ class RunDirectory:
             row["image"]: {
                 key: float(value) for key, value in row.items() if key != "image" and value
             }
-            for row in _read_rows(self.scores_file(split))
+            for row in read_rows(self.scores_file(split))
         }
 
     def read_history(self) -> list[dict[str, str]]:
-        return _read_rows(self.history_file)
+        return read_rows(self.history_file)
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
-        _write_rows(self.history_file, rows)
+        write_rows(self.history_file, rows)
 
     def read_steps(self) -> list[dict[str, str]]:
         """A row per step: epoch, step, ``TASK/loss``, ``TASK/weight``, ``A/B/cosine``."""
-        return _read_rows(self.steps_file)
+        return read_rows(self.steps_file)
 
     def write_steps(self, rows: list[dict[str, Any]]) -> None:
-        _write_rows(self.steps_file, rows)
+        write_rows(self.steps_file, rows)
 
-    def write_validation(self, validation: Validation) -> None:
-        with replacing(self.validation_file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **vars(validation))
+    def write_validation(self, counts: ImageCounts) -> None:
+        write_counts(self.validation_file, counts)
 
-    def read_validation(self) -> Validation | None:
+    def read_validation(self) -> ImageCounts | None:
         """What validation found image by image; None where there was none yet."""
-        if not self.validation_file.is_file():
-            return None
-        with np.load(self.validation_file) as arrays:
-            return Validation(**arrays)
+        return read_counts_file(self.validation_file)
+
+    def write_test(self, counts: ImageCounts) -> None:
+        write_counts(self.test_file, counts)
+
+    def read_test(self) -> ImageCounts | None:
+        """What a study found on the test images with the last weights; None where it did not."""
+        return read_counts_file(self.test_file)
 
     # -- weights --------------------------------------------------------------------------------
 
@@ -244,6 +209,23 @@ class RunDirectory:
             metadata = stream.metadata()
         return int(metadata["epoch"]), json.loads(metadata["metrics"])
 
+    def slim(self) -> None:
+        """Keeps of a finished run's last checkpoint its weights: it will not be resumed."""
+        if self.last.is_file():
+            checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
+            tensors = {
+                name.removeprefix("model."): value.contiguous()
+                for name, value in checkpoint["state_dict"].items()
+                if name.startswith("model.")
+            }
+            with replacing(self.last_weights) as temporary:
+                save_file(tensors, temporary)
+            self.last.unlink()
+
+    def read_last(self) -> dict[str, Tensor]:
+        """The weights after the last epoch of a run that was slimmed."""
+        return load_file(self.last_weights)
+
     def _check_best(self) -> None:
         if not self.best.is_file():
             raise DataError(
@@ -253,30 +235,6 @@ class RunDirectory:
             safe_open(self.best, framework="pt")
         except SafetensorError:
             raise DataError(f"{self.best}: is damaged; train again with another --out") from None
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with replacing(path) as temporary:
-        temporary.write_text(stream.getvalue(), encoding="utf-8")
-
-
-def _number(value: Any) -> Any:
-    """A cell of a table; an undefined number is an empty one."""
-    if not isinstance(value, float):
-        return value
-    return f"{value:.6g}" if math.isfinite(value) else ""
 
 
 def settings(config: Config) -> dict[str, Any]:

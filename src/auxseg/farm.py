@@ -1,0 +1,169 @@
+"""Runs many jobs: one after another, in processes of this machine, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from auxseg.errors import AuxsegError, TrainingError, UsageError
+
+#: What is done with each item: a module's function, so that other processes find it. It returns a
+#: line about what came out.
+Work = Callable[[Any], str]
+
+
+class Launcher(Protocol):
+    """Where jobs run."""
+
+    def __call__(
+        self, work: Work, items: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str | Exception]]:
+        """Yields each item's name with its line, or with the error it failed by, as they end."""
+
+
+def run_all(work: Work, items: Mapping[str, Any], launch: Launcher) -> dict[str, str]:
+    """Does all the work, and prints a line per finished item.
+
+    Args:
+        items: name → what ``work`` is called with.
+
+    Returns:
+        name → message of the items that failed: one that fails takes no other with it.
+    """
+    failures: dict[str, str] = {}
+    for number, (name, outcome) in enumerate(launch(work, items), start=1):
+        if isinstance(outcome, Exception):
+            failures[name] = _explained(outcome)
+            outcome = f"failed: {failures[name]}"
+        print(f"[{number}/{len(items)}] {name}: {outcome}", flush=True)
+    return failures
+
+
+def default_jobs() -> int:
+    """One per core and at most four (memory); runs beside each other on one GPU gain nothing."""
+    return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
+
+
+def one_by_one(work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
+    """In this process, in order."""
+    for name, item in items.items():
+        try:
+            yield name, work(item)
+        except Exception as error:
+            yield name, error
+
+
+@dataclass(frozen=True)
+class Processes:
+    """A process for every item, so many at once.
+
+    Attributes:
+        jobs: how many; None for :func:`default_jobs`.
+    """
+
+    jobs: int | None = None
+
+    def __call__(
+        self, work: Work, items: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str | Exception]]:
+        jobs = self.jobs or default_jobs()
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        pool = ThreadPoolExecutor(jobs)
+        pending = {
+            pool.submit(_in_process, work, item, threads): name for name, item in items.items()
+        }
+        try:
+            for future in as_completed(pending):
+                error = future.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                yield pending[future], error or future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started
+
+
+def _in_process(work: Work, item: Any, threads: int) -> str:
+    """A process of its own: one that dies takes no other run with it."""
+    # A fresh process: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(
+        1,
+        mp_context=get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(threads,),
+    ) as pool:
+        return pool.submit(work, item).result()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's jobs, by submitit (the extra ``cluster``); waits until all have ended.
+
+    What jobs write must lie on a file system that all machines share.
+
+    Attributes:
+        kind: ``slurm``, or ``local`` for processes of this machine, all at once (a rehearsal).
+        folder: for the jobs' logs.
+        options: submitit's parameters, such as ``timeout_min``, ``slurm_partition``,
+            ``gpus_per_node``, ``cpus_per_task``, ``slurm_array_parallelism``.
+    """
+
+    kind: str
+    folder: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(
+        self, work: Work, items: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str | Exception]]:
+        executor = self._executor()
+        jobs = executor.map_array(work, list(items.values()))
+        import submitit
+
+        place = {id(job): name for job, name in zip(jobs, items, strict=True)}
+        print(f"{len(jobs)} jobs submitted; their logs lie in {self.folder}", flush=True)
+        for job in submitit.helpers.as_completed(jobs):
+            try:
+                yield place[id(job)], job.result()
+            except AuxsegError as error:
+                yield place[id(job)], error
+            except Exception as error:  # a job that was killed, timed out, or has a fault
+                yield place[id(job)], TrainingError(_last_line(error))
+
+    def _executor(self) -> Any:
+        try:
+            import submitit
+        except ImportError:
+            raise UsageError(
+                "--cluster: needs the extra cluster (pip install 'auxseg[cluster]')"
+            ) from None
+        try:
+            executor = submitit.AutoExecutor(folder=self.folder, cluster=self.kind)
+            executor.update_parameters(**self.options)
+        except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
+            raise UsageError(
+                f"--cluster {self.kind} with {dict(self.options)}: {_last_line(error)}"
+            ) from None
+        return executor
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+def _explained(error: Exception) -> str:
+    """A failure in a line; a fault of the program itself is printed whole."""
+    if isinstance(error, AuxsegError):
+        return str(error)
+    if isinstance(error, BrokenProcessPool):
+        return "its process died (out of memory?); fewer --jobs may help"
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""Which auxiliary tasks help: runs, paired differences, verdicts, one page."""

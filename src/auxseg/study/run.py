@@ -1,0 +1,133 @@
+"""Runs a study: trains what is missing, collects what is there, writes the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from auxseg import build
+from auxseg.config import Config
+from auxseg.data import Dataset
+from auxseg.errors import DataError, TrainingError
+from auxseg.evaluation.tables import to_markdown
+from auxseg.farm import Launcher, run_all
+from auxseg.study.confirm import confirm
+from auxseg.study.design import Design, Run, with_tasks
+from auxseg.study.page import write_study
+from auxseg.study.results import Results, collect
+from auxseg.study.tables import confirmation_text, systems_table, verdicts
+from auxseg.tasks import TASKS
+from auxseg.training.files import check_folder
+from auxseg.training.fit import train
+from auxseg.training.run import RunDirectory
+
+
+def study(design: Design, config: Config, out: Path, launch: Launcher | None) -> list[str]:
+    """Trains every system of the design with every seed and says which tasks help.
+
+    Goes on where an earlier call stopped, run by run; so a study can grow by seeds, labels and
+    candidates. Writes ``runs/`` and what :func:`auxseg.study.page.write_study` makes of them.
+
+    Args:
+        config: what all systems share; its tasks are the design's.
+        launch: where missing runs are trained; None to collect what is there.
+
+    Returns:
+        one line per run that failed.
+    """
+    check_folder(out)
+    config = with_tasks(config, (design.target, *design.auxiliary))
+    dataset = build.open_dataset(config.data)
+    _check(design, config, dataset)
+    runs = list(design.runs(config, out))
+    missing = [run for run in runs if not _finished(run, dataset)]
+    failures: dict[str, str] = {}
+    if launch is not None:
+        if len(missing) < len(runs):
+            print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already", flush=True)
+        failures = run_all(run_one, {run.name: run for run in missing}, launch)
+    target = build.make_tasks(config, dataset.classes)[design.target]
+    results = collect(design, runs, target)
+    if not results.rows:
+        raise DataError(
+            f"{out}: no seed is complete yet (of every system with some number of labels); "
+            f"{len(results.unfinished)} of {len(runs)} runs are missing"
+        )
+    confirmed = confirm(results, runs) if not results.unfinished else {}
+    write_study(out, results, confirmed, runs, config)
+    _print(results)
+    for sentence in confirmation_text(confirmed, results):
+        print(sentence)
+    print(f"\nwritten: {out / 'study.html'}, {out / 'study.md'}, .csv and .json")
+    return [f"{name}: {message}" for name, message in failures.items()]
+
+
+def teachable(config: Config, target: str) -> tuple[str, ...]:
+    """The tasks besides the target that some training image has a label for."""
+    return tuple(name for name in TASKS if name != target and not _unlabelled(config, name))
+
+
+def run_one(run: Run) -> str:
+    """Trains (or goes on with) one run; returns a line about it."""
+    directory = RunDirectory(run.directory)
+    run.directory.parent.mkdir(parents=True, exist_ok=True)
+    # A cluster may start a run twice.
+    lock = FileLock(run.directory.with_name(f".{run.directory.name}.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            train(run.config, run.directory, resume=True, quiet=True)
+            directory.slim()
+    except Timeout:
+        raise TrainingError(f"{run.directory}: is being trained by another process") from None
+    history = directory.read_history()
+    task = run.arm.tasks[0]
+    metric = f"val/{task}/{next(iter(TASKS[task].METRICS))}"
+    seconds = sum(float(row["seconds"]) for row in history)
+    return f"{metric} {float(history[-1][metric]):.3f} at the last epoch, {seconds:.0f} s"
+
+
+def _check(design: Design, config: Config, dataset: Dataset) -> None:
+    """Tells a mistake before the first hour, not after; decodes the images once for all runs."""
+    build.check_weights(config)
+    for arm in design.arms:
+        own = with_tasks(config, arm.tasks)
+        tasks = build.make_tasks(own, dataset.classes)
+        build.make_views(own, tasks)
+        build.make_balancer(own, tasks)
+    for labels in design.labels:
+        build.open_data(replace(config, data=replace(config.data, labels=labels)), dataset)
+    for name in (design.target, *design.auxiliary):
+        problem = _unlabelled(config, name)
+        if problem:
+            raise DataError(problem)
+
+
+def _unlabelled(config: Config, name: str) -> str | None:
+    """Why a task cannot be learned from the training images; None where it can."""
+    dataset = build.open_dataset(config.data)
+    own = with_tasks(config, (name,))
+    try:
+        tasks = build.make_tasks(own, dataset.classes)
+    except DataError as error:
+        return str(error)
+    loader = build.make_eval_loader(own, build.open_data(own, dataset), tasks, "train")
+    if any(bool(batch.targets[name].present.any()) for batch in loader):
+        return None
+    return f"{name}: no image of the train split has a label for it; leave it out of --auxiliary"
+
+
+def _finished(run: Run, dataset: Dataset) -> bool:
+    """Whether a run is complete; raises :class:`UsageError` if it was made with other options."""
+    directory = RunDirectory(run.directory)
+    directory.check_resumable(build.resolve(run.config, dataset))
+    return directory.finished(run.config.training.last_epoch)
+
+
+def _print(results: Results) -> None:
+    print(f"\n{to_markdown(systems_table(results))}\n")
+    for sentence in verdicts(results):
+        print(sentence)
+    if results.unfinished:
+        print(f"{len(results.unfinished)} runs are not finished; the table leaves them out")
