@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from textwrap import fill
 from typing import Any
 
@@ -22,12 +21,16 @@ COLUMNS = 4
 #: Inches of one panel.
 PANEL = (2.7, 2.1)
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; one per task.
+#: Okabe and Ito's colours, which colour-blind readers can tell apart.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLOURS = dict(zip(TASKS, cycle(_PALETTE), strict=False))
 GREY = "#b8b8b8"
 #: Uninformed predictions cost about 1; what lies above this is cut off, to leave room for the rest.
 LARGEST_LOSS = 20.0
+
+
+def colour(task: str) -> str:
+    """The task's colour in every figure."""
+    return _PALETTE[list(TASKS).index(task) % len(_PALETTE)]
 
 
 def curve(system: System, column: str) -> np.ndarray:
@@ -54,8 +57,8 @@ def loss_figure(systems: Sequence[System]) -> Figure:
     figure, axes = panels(len(systems))
     for axis, system in zip(axes, systems, strict=False):
         for task in system.config.tasks.names:
-            _draw(axis, curve(system, f"train/{task}/loss"), COLOURS[task])
-            _draw(axis, curve(system, f"val/{task}/loss"), COLOURS[task], "--")
+            _draw(axis, curve(system, f"train/{task}/loss"), colour(task))
+            _draw(axis, curve(system, f"val/{task}/loss"), colour(task), "--")
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
@@ -66,7 +69,7 @@ def loss_figure(systems: Sequence[System]) -> Figure:
     for axis in axes[: len(systems)]:
         axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
-    handles = [*keys({task: COLOURS[task] for task in used}), *_styles()]
+    handles = [*keys({task: colour(task) for task in used}), *_styles()]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
     return figure
 

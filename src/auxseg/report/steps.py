@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from auxseg.evaluation.systems import System
-from auxseg.report.curves import COLOURS, finish, keys, panels, titled
+from auxseg.report.curves import colour, finish, keys, panels, titled
 
 #: Points of a curve: each is the mean over neighbouring steps.
 POINTS = 120
@@ -50,7 +50,7 @@ def _figure(systems: Sequence[System], kind: str, title: str) -> Figure:
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
     for axis, system in zip(axes, systems, strict=False):
         for task in system.config.tasks.names:
-            axis.plot(*step_curve(system, task, kind), color=COLOURS.get(task), linewidth=1.2)
+            axis.plot(*step_curve(system, task, kind), color=colour(task), linewidth=1.2)
         if kind == "loss":
             axis.set_yscale("log")
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -60,7 +60,7 @@ def _figure(systems: Sequence[System], kind: str, title: str) -> Figure:
             axis.set_ylim(min(0.0, axis.get_ylim()[0]), 1.0)
         titled(axis, system.name)
     finish(figure, axes, len(systems), title, x="step")
-    handles = keys({task: COLOURS[task] for task in used if task in COLOURS})
+    handles = keys({task: colour(task) for task in used})
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
     return figure
 

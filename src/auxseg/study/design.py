@@ -87,8 +87,6 @@ class Design:
             raise UsageError(f"--auxiliary: {self.target} is the target")
         if len(set(self.auxiliary)) < len(self.auxiliary):
             raise UsageError(f"--auxiliary: {','.join(self.auxiliary)} names a task twice")
-        if len(set(self.labels)) < len(self.labels):
-            raise UsageError("--labels: names a number twice")
 
     @property
     def sets(self) -> list[tuple[str, ...]]:

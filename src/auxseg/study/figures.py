@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from auxseg.report.curves import COLOURS, GREY
+from auxseg.report.curves import GREY, colour
 from auxseg.study.design import Arm
 from auxseg.study.results import Results, Row
 from auxseg.study.statistics import HELPS, HURTS
 from auxseg.study.tables import labels_name
+from auxseg.tasks import TASKS
 
 #: Of verdicts; told apart by colour-blind readers, too.
 _VERDICTS = {HELPS: "#009E73", HURTS: "#D55E00"}
@@ -116,7 +117,7 @@ def conflict_figure(results: Results) -> Figure | None:
         axis.axhline(0, color="#000", linewidth=0.8)
         for row in _alone(rows):
             for task, values in row.conflict.items():
-                axis.plot(np.arange(1, len(values) + 1), values, color=COLOURS[task], label=task)
+                axis.plot(np.arange(1, len(values) + 1), values, color=colour(task), label=task)
         axis.set_title(f"labels: {labels_name(labels)}", fontsize=8, loc="left")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(axis)
@@ -133,21 +134,18 @@ def _spread(row: Row) -> float:
 
 
 def _alone(rows: list[Row]) -> list[Row]:
-    order = list(COLOURS)
+    order = list(TASKS)
     found = [row for row in rows if len(row.arm.auxiliary) == 1]
     return sorted(found, key=lambda row: order.index(row.arm.auxiliary[0]))
 
 
 def _style(arm: Arm) -> dict[str, Any]:
     """The baseline is black, a task alone has its colour, combinations are grey."""
-    colour = {0: "#000000", 1: COLOURS.get(arm.auxiliary[0], GREY) if arm.auxiliary else ""}.get(
-        len(arm.auxiliary), GREY
-    )
-    return {
-        "color": colour,
-        "label": arm.title if len(arm.auxiliary) < 2 else None,
-        "linewidth": 1.8 if not arm.auxiliary else 1.2,
-    }
+    if not arm.auxiliary:
+        return {"color": "#000000", "label": arm.title, "linewidth": 1.8}
+    if len(arm.auxiliary) == 1:
+        return {"color": colour(arm.auxiliary[0]), "label": arm.title, "linewidth": 1.2}
+    return {"color": GREY, "linewidth": 1.0}
 
 
 def _row(results: Results, height: float) -> tuple[Figure, list[Axes]]:

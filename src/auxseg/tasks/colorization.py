@@ -68,6 +68,10 @@ class Colorization(Task):
     def metrics(self) -> TaskMetrics:
         return ColorizationMetrics()
 
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """``psnr`` of each image's picture in the predicted colours."""
+        return {"psnr": _colour_psnr(prediction, value)}
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """(a, b) in Lab's units at the photo's size, float32 (H, W, 2)."""
         colours = F.interpolate(
@@ -91,6 +95,12 @@ def _lab(photo: np.ndarray) -> np.ndarray:
     return rgb_to_lab(image)[0].permute(1, 2, 0).numpy()
 
 
+def _colour_psnr(prediction: Tensor, value: Tensor) -> Tensor:
+    """PSNR in RGB of true L with predicted colours to the true picture, (N,)."""
+    coloured = torch.cat([value[:, :1], prediction], dim=1)
+    return psnr(lab_to_rgb(LAB_UNIT * coloured), lab_to_rgb(LAB_UNIT * value))
+
+
 class ColorizationMetrics(TaskMetrics):
     """Means over the images.
 
@@ -103,8 +113,7 @@ class ColorizationMetrics(TaskMetrics):
         self.ratio, self.distance = LabelledMean(), LabelledMean()
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
-        coloured = torch.cat([value[:, :1], prediction], dim=1)
-        self.ratio.add(psnr(lab_to_rgb(LAB_UNIT * coloured), lab_to_rgb(LAB_UNIT * value)))
+        self.ratio.add(_colour_psnr(prediction, value))
         error = LAB_UNIT * (prediction - value[:, 1:])
         self.distance.add(error.square().sum(dim=1).sqrt().flatten(1).mean(dim=1))
 

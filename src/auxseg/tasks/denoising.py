@@ -81,6 +81,10 @@ class Denoising(Task):
     def metrics(self) -> TaskMetrics:
         return DenoisingMetrics()
 
+    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """``psnr`` of each image, as :class:`DenoisingMetrics` defines it."""
+        return {"psnr": psnr(to_image(prediction).clamp(0, 1), value)}
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """The cleaned image at the photo's size, uint8 (H, W, 3), as sharp as the training size."""
         image = F.interpolate(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from auxseg.cli.show import split_names
 from auxseg.errors import UsageError
 from auxseg.options import Parser, add_options, to_config, verb_parser
 
@@ -43,7 +44,8 @@ def study(arguments: Sequence[str]) -> int:
     if parsed.jobs is not None and parsed.jobs < 1:
         raise UsageError(f"--jobs: {parsed.jobs} is too small, the least allowed is 1")
     tasks = CHOICES["tasks.names"]
-    for task in (parsed.target, *_split(parsed.auxiliary or "")):
+    candidates = split_names("--auxiliary", parsed.auxiliary) if parsed.auxiliary else []
+    for task in (parsed.target, *candidates):
         if task not in tasks:
             raise UsageError(f"--target, --auxiliary: {task!r} is no task; {', '.join(tasks)} are")
     parsed["tasks.names"] = (parsed.target,)
@@ -57,9 +59,9 @@ def study(arguments: Sequence[str]) -> int:
     first = config.training.seed
     design = Design(
         target=parsed.target,
-        auxiliary=tuple(_split(parsed.auxiliary or "")) or teachable(config, parsed.target),
+        auxiliary=tuple(candidates) or teachable(config, parsed.target),
         kind=parsed.design,
-        labels=tuple(map(_count, _split(parsed.labels))),
+        labels=tuple(map(_count, split_names("--labels", parsed.labels))),
         seeds=tuple(range(first, first + parsed.seeds)),
         average=parsed.average,
         alone=parsed.delta_m,
@@ -136,11 +138,6 @@ def _parser() -> Parser:
         help="train nothing: tables and page from the runs that are there",
     )
     return parser
-
-
-def _split(names: str) -> list[str]:
-    """``A,B`` or ``[A, B]`` → names."""
-    return [name.strip() for name in names.strip("[]").split(",") if name.strip()]
 
 
 def _count(labels: str) -> int | None:

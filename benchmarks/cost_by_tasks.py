@@ -1,0 +1,67 @@
+"""Parameters, memory and arithmetic against the number of tasks, per architecture.
+
+    python benchmarks/cost_by_tasks.py
+
+Counted on torch's meta device, so any machine gives the same figures in seconds. Tasks are added
+in the order segmentation, classification, bbox, edges, denoising, colorization; all read the clean
+image, so that only what an architecture adds for a task is counted, not further views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from auxseg.config import Config, DataConfig, ModelConfig, TasksConfig, TrainingConfig
+from auxseg.evaluation.cost import cost
+from auxseg.evaluation.tables import to_markdown
+from auxseg.models import ARCHITECTURES
+from auxseg.tasks import TASKS
+from auxseg.types import ClassNames
+
+ORDER = ("segmentation", "classification", "bbox", "edges", "denoising", "colorization")
+IMAGE_SIZE, BATCH = 256, 5
+CLASSES = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
+
+
+def main() -> None:
+    # The network is the same whatever a task is shown; here all are shown the same.
+    for task in TASKS.values():
+        task.VIEW, task.VIEW_CHANNELS = "image", 3
+    rows = [["architecture", "figure", *map(str, range(1, len(ORDER) + 1)), "per further task"]]
+    for architecture in ARCHITECTURES:
+        found = [
+            cost(_config(architecture, ORDER[:count]), CLASSES)
+            for count in range(1, len(ORDER) + 1)
+        ]
+        for title, values in (
+            ("parameters (M)", [one.parameters / 1e6 for one in found]),
+            ("training memory (GiB)", [one.memory / 2**30 for one in found]),
+            ("forward (GFLOP)", [one.flops / 1e9 for one in found]),
+        ):
+            rows.append(
+                [architecture, title, *(f"{value:.1f}" for value in values), _slope(values)]
+            )
+    print(f"{IMAGE_SIZE}×{IMAGE_SIZE}, batch {BATCH}, width 1; columns: number of tasks\n")
+    print(to_markdown(rows))
+
+
+def _config(architecture: str, tasks: tuple[str, ...]) -> Config:
+    return Config(
+        preset=architecture,
+        data=DataConfig(image_size=IMAGE_SIZE),
+        model=replace(ModelConfig(), architecture=architecture, weights="none"),
+        tasks=TasksConfig(names=tasks),
+        training=TrainingConfig(batch_size=BATCH),
+    )
+
+
+def _slope(values: list[float]) -> str:
+    """The mean rise from one task to all, and as a part of one task's figure."""
+    rise = float(torch.tensor(values).diff().mean()) if len(values) > 1 else 0.0
+    return f"{rise:+.1f} ({rise / values[0]:+.0%})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""``auxseg evaluate``: a run's metrics on a part of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from auxseg.cli.show import print_metrics
+from auxseg.options import verb_parser
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """measure a run on a part of its data and write metrics-SPLIT.json into it"""
+    from auxseg.evaluation.measure import SPLITS
+    from auxseg.evaluation.measure import evaluate as measure
+
+    parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
+    parser.add_argument("run", type=str, help="a run directory")
+    parser.add_argument("--split", type=str, default="test", help=f"the part: {', '.join(SPLITS)}")
+    parser.add_argument(
+        "--root", type=str | None, default=None, help="where the data lie now, if moved"
+    )
+    parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
+    parsed = parser.parse(arguments)
+    metrics = measure(parsed.run, parsed.split, root=parsed.root, accelerator=parsed.accelerator)
+    print_metrics(metrics, Path(parsed.run))
+    return 0

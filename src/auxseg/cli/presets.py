@@ -1,0 +1,31 @@
+"""``auxseg presets``: the systems that can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auxseg.options import verb_parser
+from auxseg.presets import PRESETS
+
+
+def presets(arguments: Sequence[str]) -> int:
+    """list the systems that can be trained, with their tasks, architecture and parameters"""
+    from auxseg.api import configure
+    from auxseg.evaluation.cost import count_parameters
+    from auxseg.types import ClassNames
+
+    verb_parser("presets", presets, "auxseg presets").parse(arguments)
+    classes = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
+    width = max(map(len, PRESETS))
+    for name, system in PRESETS.items():
+        count = count_parameters(configure(name, weights="none"), classes)
+        weights = "pre-trained" if system.pretrained else "from scratch"
+        tasks = " + ".join(system.tasks)
+        views = "" if system.views == "shared" else f", {system.views} views"
+        paper = "" if system.in_paper else "  (not in the paper's Table 1)"
+        print(
+            f"{name:{width}}  {system.architecture:12}  {weights:12}  {count / 1e6:4.1f} M  "
+            f"{tasks}{views}{paper}"
+        )
+    print("\nParameters (millions): at width 1, with two mask classes and two image classes.")
+    return 0

@@ -1,0 +1,25 @@
+"""``auxseg report``: tables and one page about any runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from auxseg.options import verb_parser
+
+
+def report(arguments: Sequence[str]) -> int:
+    """write tables and one HTML page about any finished runs"""
+    from auxseg.report.page import write_report
+
+    parser = verb_parser("report", report, "auxseg report runs/a runs/b --out report")
+    parser.add_argument("runs", type=str, nargs="+", help="run directories")
+    parser.add_argument("--out", type=str, required=True, help="the folder for page and tables")
+    parser.add_argument(
+        "--root", type=str | None, default=None, help="where the data lie now, if moved"
+    )
+    parsed = parser.parse(arguments)
+    out = Path(parsed.out)
+    write_report(out, parsed.runs, parsed.root)
+    print(f"written: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex, {out / 'figures'}")
+    return 0
