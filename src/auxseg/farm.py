@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -132,10 +133,9 @@ class Cluster:
         for job in submitit.helpers.as_completed(jobs):
             try:
                 yield place[id(job)], job.result()
-            except AuxsegError as error:
-                yield place[id(job)], error
-            except Exception as error:  # a job that was killed, timed out, or has a fault
-                yield place[id(job)], TrainingError(_last_line(error))
+            except Exception as error:  # killed, timed out, or failed with a trace in the text
+                log = job.paths.stderr
+                yield place[id(job)], TrainingError(f"{_reason(error)} (log: {log})")
 
     def _executor(self) -> Any:
         try:
@@ -149,14 +149,19 @@ class Cluster:
             executor.update_parameters(**self.options)
         except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
             raise UsageError(
-                f"--cluster {self.kind} with {dict(self.options)}: {_last_line(error)}"
+                f"--cluster {self.kind} with {dict(self.options)}: {_reason(error)}"
             ) from None
         return executor
 
 
-def _last_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    """What submitit's error is about, in a line: of a trace in its text the last line."""
+    text = str(error)
+    if "Traceback" in text:
+        trace = re.split(r"\n-{5,}", text[text.index("Traceback") :])[0]
+        return trace.strip().splitlines()[-1].removeprefix("auxseg.errors.")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _explained(error: Exception) -> str:

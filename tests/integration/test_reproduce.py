@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-from auxseg.api import configure
-from auxseg.reproduce import Run, _run_all
 
 from . import runs
 from .command import TINY, Outcome, auxseg
@@ -156,32 +151,3 @@ def test_mistakes_are_told_before_anything_is_trained(
     outcome = auxseg("reproduce", *TINY, *arguments, "--out", tmp_path / "out")
     outcome.failed(2, *words)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_a_fault_of_the_program_takes_only_its_system_down(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A configuration without data stands for any bug: no error that a user could cause."""
-    broken = replace(configure("segnet-1task", weights="none"), data=None)  # type: ignore[arg-type]
-    failures = _run_all([Run(broken, tmp_path / "run")], jobs=1)
-    assert "AttributeError" in failures["segnet-1task seed 0"]
-    assert "Traceback" in capfd.readouterr().err
-
-
-def _die(run: Run) -> str:
-    """Stands for a process that the operating system kills."""
-    if run.config.training.seed == 0:
-        os._exit(9)
-    return "lived"
-
-
-def test_a_process_that_dies_takes_no_other_run_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("auxseg.reproduce.run_one", _die)
-    systems = [configure("segnet-1task", weights="none", seed=seed) for seed in range(3)]
-    failures = _run_all([Run(one, tmp_path) for one in systems], jobs=2)
-    assert list(failures) == ["segnet-1task seed 0"]
-    assert "died" in failures["segnet-1task seed 0"]
-    assert capsys.readouterr().out.count("lived") == 2

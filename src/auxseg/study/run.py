@@ -55,7 +55,8 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
             f"{out}: no seed is complete yet (of every system with some number of labels); "
             f"{len(results.unfinished)} of {len(runs)} runs are missing"
         )
-    confirmed = confirm(results, runs) if not results.unfinished else {}
+    tested = bool(build.open_data(config, dataset).split.test)
+    confirmed = confirm(results, runs) if tested and not results.unfinished else {}
     write_study(out, results, confirmed, runs, config)
     _print(results)
     for sentence in confirmation_text(confirmed, results):

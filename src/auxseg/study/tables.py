@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from auxseg.evaluation.tables import MISSING, format_spread
-from auxseg.study.confirm import Confirmation
+from auxseg.study.confirm import Confirmation, winners
 from auxseg.study.design import ALL_LABELS
 from auxseg.study.results import Results, Row
 from auxseg.study.statistics import OPEN, Effect
@@ -119,8 +119,13 @@ def explained(effect: Effect) -> str:
 
 def confirmation_text(confirmed: Mapping[int | None, Confirmation], results: Results) -> list[str]:
     """What the one look at the test images said."""
-    if not confirmed:
+    if not winners(results):
         return ["No system helps on the validation images, so the test images were not touched."]
+    if not confirmed:
+        return [
+            "What helps on the validation images is not confirmed on the test images: "
+            + ("runs are missing." if results.unfinished else "there are none.")
+        ]
     sentences = []
     for labels, one in confirmed.items():
         base, winner = one.values

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from auxseg.balancing import Balancer, Step
 from auxseg.balancing.gradients import cosines, task_gradients
-from auxseg.balancing.learned import LearnedBalancer
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.models.base import keeping_statistics
 from auxseg.models.initialise import keyed_generator
 from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
+from auxseg.training.optimizer import make_optimizer, make_schedule
 from auxseg.types import Batch, Target
 
 
@@ -205,37 +205,8 @@ class MultiTaskModule(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW, decaying the weights of convolutions and linear layers only.
-
-        Linear warm-up, then a half cosine down to zero.
-        """
-        decaying = {
-            module.weight
-            for module in self.model.modules()
-            if isinstance(module, (nn.Conv2d, nn.Linear))
-        }
-        parameters = list(self.model.parameters())
-        groups: list[dict[str, Any]] = [
-            {
-                "params": [p for p in parameters if p in decaying],
-                "weight_decay": self.config.weight_decay,
-            },
-            {"params": [p for p in parameters if p not in decaying], "weight_decay": 0.0},
-        ]
-        if isinstance(self.balancer, LearnedBalancer):
-            rate = self.config.lr * self.balancer.lr_factor
-            learned = list(self.balancer.parameters())
-            groups.append({"params": learned, "weight_decay": 0.0, "lr": rate})
-        optimizer = torch.optim.AdamW(groups, lr=self.config.lr)
-        warmup = max(1, round(self.config.warmup * self.total_steps))
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            progress = (step - warmup) / max(1, self.total_steps - warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, factor)]
+        optimizer = make_optimizer(self.model, self.balancer, self.config)
+        return [optimizer], [make_schedule(optimizer, self.config, self.total_steps)]
 
     # -- validation -----------------------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""AdamW and its learning rate over the steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from auxseg.balancing import Balancer
+from auxseg.balancing.learned import LearnedBalancer
+from auxseg.config import TrainingConfig
+
+
+def make_optimizer(
+    model: nn.Module, balancer: Balancer, config: TrainingConfig
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019), decaying weights of convolutions and linear layers only.
+
+    What a balancer learns has a group of its own, with its own multiple of the rate.
+    """
+    decaying = {
+        module.weight for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
+    parameters = list(model.parameters())
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in parameters if p in decaying],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [p for p in parameters if p not in decaying], "weight_decay": 0.0},
+    ]
+    if isinstance(balancer, LearnedBalancer):
+        learned = list(balancer.parameters())
+        rate = config.lr * balancer.lr_factor
+        groups.append({"params": learned, "weight_decay": 0.0, "lr": rate})
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, total_steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up, then a half cosine down to zero at the last step."""
+    warmup = max(1, round(config.warmup * total_steps))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = (step - warmup) / max(1, total_steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
