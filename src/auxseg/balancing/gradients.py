@@ -87,6 +87,18 @@ def task_gradients(step: Step, *, fill_specific: bool = False) -> tuple[Tensor, 
     return step.average(jacobian), reached
 
 
+def gram(jacobian: Tensor) -> tuple[Tensor, float]:
+    """The products of all gradients over the mean of their squared lengths, and that mean.
+
+    float64 (T, T): in float32 a gradient that is a thousand times shorter than another is lost
+    among the rounding errors of what is made of the matrix. The common scale is taken out because
+    it changes no method's weights, and some take small numbers for zero.
+    """
+    products = (jacobian @ jacobian.T).double()
+    scale = float(products.diagonal().mean())
+    return (products / scale if scale else products), scale
+
+
 def cosines(jacobian: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     """``A/B`` → the cosine between the gradients of two tasks; NaN where one is zero.
 
@@ -127,8 +139,11 @@ class TorchJDBalancer(GradientBalancer):
             raise UsageError(f"training.balancer_options: {error}") from None
 
     def combine(self, jacobian: Tensor) -> tuple[Tensor, Tensor | None]:
-        weighting = getattr(self.method, "weighting", None)
+        weighting = getattr(self.method, "gramian_weighting", None)
         if weighting is None:
             return self.method(jacobian), None
-        weights: Tensor = weighting(jacobian)
+        gramian, scale = gram(jacobian)
+        if scale == 0:  # all gradients are zero, whatever their weights
+            return torch.zeros_like(jacobian[0]), jacobian.new_full((len(jacobian),), 1.0)
+        weights: Tensor = weighting(gramian).to(jacobian)
         return weights @ jacobian, weights

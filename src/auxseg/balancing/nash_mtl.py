@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auxseg.balancing.gradients import GradientBalancer
+from auxseg.balancing.gradients import GradientBalancer, gram
 from auxseg.errors import UsageError
 
-#: Added to the diagonal, relative to its mean: gradients that are zero or parallel stay solvable.
-RIDGE = 1e-7
+#: Least eigenvalue of the gradients' cosines: parallel ones, and those that cancel, stay solvable
+#: whatever was rounded.
+LEAST = 1e-6
 #: Newton's steps; it stops far earlier.
 MAX_STEPS = 100
 
@@ -46,8 +47,9 @@ class NashMTL(GradientBalancer):
         self.max_norm = max_norm
 
     def combine(self, jacobian: Tensor) -> tuple[Tensor, Tensor | None]:
-        gramian = (jacobian @ jacobian.T).double().cpu().numpy()
-        alpha = torch.from_numpy(bargain(gramian)).to(jacobian)
+        gramian, scale = gram(jacobian)
+        found = bargain(gramian.cpu().numpy()) / max(scale, 1e-300) ** 0.5
+        alpha = torch.from_numpy(found).to(jacobian)
         vector = alpha @ jacobian
         if self.max_norm:
             factor = (self.max_norm / vector.norm().clamp_min(1e-30)).clamp_max(1.0)
@@ -56,21 +58,29 @@ class NashMTL(GradientBalancer):
 
 
 def bargain(gramian: np.ndarray) -> np.ndarray:
-    """α > 0, (T,), with G α = 1/α for a symmetric positive semi-definite G, float64 (T, T).
+    """α ≥ 0, (T,), with G α = 1/α for a symmetric positive semi-definite G, float64 (T, T).
 
-    Damped Newton: ½ αᵀGα − Σ log α is self-concordant, so steps of 1/(1+λ), λ the Newton
-    decrement, never leave α > 0 and always arrive. Zero for a G of zeros.
+    With lengths l = √diag G and cosines C, G = diag(l) C diag(l), it is C β = 1/β for β = l α: so
+    tasks of very different lengths are no harder. Damped Newton: ½ βᵀCβ − Σ log β is
+    self-concordant, so steps of 1/(1+λ), λ the Newton decrement, never leave β > 0 and always
+    arrive. A task without a gradient gets 0.
     """
-    mean = float(np.trace(gramian)) / len(gramian)
-    if mean <= 0:
-        return np.zeros(len(gramian))
-    scaled = gramian / mean + RIDGE * np.eye(len(gramian))
-    alpha = np.ones(len(gramian))
+    lengths = np.sqrt(np.clip(np.diag(gramian), 0, None))
+    there = lengths > 0
+    alpha = np.zeros(len(gramian))
+    if not there.any():
+        return alpha
+    lengths = lengths[there]
+    cosines = gramian[np.ix_(there, there)] / np.outer(lengths, lengths)
+    values, vectors = np.linalg.eigh(cosines)
+    cosines = vectors @ np.diag(np.maximum(values, LEAST)) @ vectors.T
+    beta = np.ones(len(cosines))
     for _ in range(MAX_STEPS):
-        slope = scaled @ alpha - 1 / alpha
-        direction = np.linalg.solve(scaled + np.diag(alpha**-2), slope)
+        slope = cosines @ beta - 1 / beta
+        direction = np.linalg.solve(cosines + np.diag(beta**-2), slope)
         decrement = float(np.sqrt(np.maximum(slope @ direction, 0.0)))
-        alpha = alpha - direction / (1 + decrement)
+        beta = beta - direction / (1 + decrement)
         if decrement < 1e-9:
             break
-    return alpha / np.sqrt(mean)
+    alpha[there] = beta / lengths
+    return alpha

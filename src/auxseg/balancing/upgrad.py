@@ -40,9 +40,14 @@ def _make(aggregation: Any) -> nn.Module:
 def project(gramian: np.ndarray, u: np.ndarray) -> np.ndarray:
     """argmin vᵀGv over v ≥ u (Proposition 1), float64: the weights of a projected gradient.
 
-    With G = AᵀA and v = u + x it is the least-squares problem A x ≈ −A u, x ≥ 0.
+    With G = AᵀA and v = u + x it is the least-squares problem A x ≈ −A u, x ≥ 0. A task without a
+    gradient keeps its share.
     """
-    values, vectors = np.linalg.eigh(gramian)
+    there = np.diag(gramian) > 0
+    lengths = np.sqrt(np.diag(gramian)[there])
+    # In units of each gradient's length, so that short ones count as much as long ones.
+    values, vectors = np.linalg.eigh(gramian[np.ix_(there, there)] / np.outer(lengths, lengths))
     root = np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
-    scale = max(float(root.max(initial=0.0)), 1e-30)
-    return u + nnls(root / scale, -(root / scale) @ u)[0]
+    projected = u.copy()
+    projected[there] += nnls(root, -root @ (lengths * u[there]))[0] / lengths
+    return projected

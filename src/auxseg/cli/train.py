@@ -34,7 +34,7 @@ def train(arguments: Sequence[str]) -> int:
     first = parser.parse(arguments)
     system = preset(first.preset)
     if first.tuned is not None:
-        arguments = [*_options_of_run(first.tuned), *arguments]
+        arguments = [*_options_of_run(first.tuned, first.preset), *arguments]
     # Once more, now that the preset is known: its settings lie below those of files and options.
     parser.set_defaults(system.defaults())
     parsed = parser.parse(arguments)
@@ -48,12 +48,14 @@ def train(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _options_of_run(run_dir: str) -> list[str]:
+def _options_of_run(run_dir: str, preset: str) -> list[str]:
     """Options that repeat a run on its training and validation images, as long as was best."""
     from auxseg.training.run import RunDirectory
 
     run = RunDirectory(run_dir)
     config, _ = run.read_config()
+    if config.preset != preset:
+        raise UsageError(f"--tuned: {run_dir} is a run of {config.preset}, not of {preset}")
     if config.data.train_on == "train+val":
         raise UsageError(f"--tuned: {run_dir} was trained on its validation images itself")
     if not run.finished(config.training.last_epoch):

@@ -153,6 +153,13 @@ def shown(value: Any) -> str:
 def measured_split(systems: Sequence[System]) -> str:
     """``test`` where every run was tested, else ``val``."""
     runs = [run for system in systems for run in system.runs]
+    for run in runs:
+        trained_on = run.read_config()[0].data.train_on
+        if trained_on == "train+val" and not run.metrics_file("test").is_file():
+            raise DataError(
+                f"{run.path}: was trained on its validation images and is not tested yet "
+                f"(`auxseg evaluate {run.path}`)"
+            )
     return "test" if all(run.metrics_file("test").is_file() for run in runs) else "val"
 
 
@@ -217,8 +224,7 @@ def caption(systems: Sequence[System], split: str) -> str:
         f"{each(lambda system: system.config.training.last_epoch)} epochs, batch "
         f"{each(lambda system: system.config.training.batch_size)}, "
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.",
-        f"Metrics of the {'test images' if split == 'test' else _VALIDATION}, best epoch by "
-        "validation IoU.",
+        f"Metrics of the {'test images' if split == 'test' else _VALIDATION}, {_chosen(systems)}.",
         "Mean ± standard deviation over seeds (n − 1); the 95 % interval of the mean is Student's "
         "t over seeds."
         if several
@@ -229,6 +235,14 @@ def caption(systems: Sequence[System], split: str) -> str:
         "30 epochs, one run. Other data, size and length: compare systems, not figures.",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _chosen(systems: Sequence[System]) -> str:
+    """Which epoch's weights were measured."""
+    validated = [system.config.data.train_on == "train" for system in systems]
+    best = "best epoch by validation IoU"
+    last = "last epoch (validation images were trained on)"
+    return best if all(validated) else f"{best}, or {last}" if any(validated) else last
 
 
 def _size(system: System) -> str:

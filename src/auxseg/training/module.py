@@ -212,6 +212,11 @@ class MultiTaskModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._image_counts = []
+        if self.trainer.world_size > 1:
+            # Each process has the running statistics of its own images; those of the first are
+            # kept, so those are measured.
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model.forward_views(batch.views, batch.routes)

@@ -1,0 +1,201 @@
+"""Training steps of one process among several; a program that ``test_ddp_gradients.py`` starts.
+
+Every process sees its own part of one batch, in which labels lie unevenly.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from auxseg import build
+from auxseg.api import configure
+from auxseg.balancing import BALANCERS
+from auxseg.training.module import MultiTaskModule
+from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, ClassNames, LabelledImages
+
+CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
+
+#: Which of eight images have which label, and which of them each of two processes gets.
+MASKS = (1, 1, 1, 0, 1, 1, 1, 1)
+LABELS = (1, 0, 1, 1, 0, 0, 0, 0)  # the second process has none
+BOXES = (0, 1, 0, 0, 1, 1, 0, 1)
+EVERY, PARTS = range(8), (range(4), range(4, 8))
+#: Learned scalars of the balancers that have them, at the start.
+S = {"segmentation": 0.4, "classification": 0.1, "bbox": -0.2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training.
+
+    Attributes:
+        frozen: batch norms keep their statistics and there is no dropout, so that the parts of a
+            batch together are the same as the whole.
+        unlabelled: a task of which no process has a label.
+    """
+
+    preset: str
+    balancer: str
+    steps: int = 1
+    frozen: bool = True
+    unlabelled: str | None = None
+
+
+_BALANCERS = ("fixed", "uncertainty", "geometric", "famo", "pcgrad", "mgda", "upgrad")
+#: A step whose gradients must be those of one process, with the same learned weights.
+EXACT = [
+    Case(preset, balancer)
+    for preset in ("mtan-3task", "cross-stitch-3task")
+    for balancer in _BALANCERS
+] + [Case("mtan-3task", balancer, unlabelled="bbox") for balancer in ("fixed", "pcgrad")]
+#: Ordinary steps, after which the processes must hold the same weights.
+DRIFT = [Case("mtan-3task", balancer, steps=3, frozen=False) for balancer in BALANCERS]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training left behind.
+
+    Attributes:
+        gradients: parameter name → what the optimiser got in the first step, None for nothing.
+        before, after: all parameters, the balancer's among them.
+        balancer: its whole state after the last step.
+        rows: the numbers of each step.
+    """
+
+    gradients: dict[str, Tensor | None]
+    before: dict[str, Tensor]
+    after: dict[str, Tensor]
+    balancer: dict[str, Tensor]
+    rows: list[dict[str, float]]
+
+
+def labelled_images(case: Case) -> LabelledImages:
+    """The batch of all processes together."""
+    draw = torch.Generator().manual_seed(5)
+    count, size = len(MASKS), 32
+    corner = 0.4 * torch.rand(count, 2, generator=draw)
+    extent = 0.2 + 0.3 * torch.rand(count, 2, generator=draw)
+    images = LabelledImages(
+        image=torch.rand(count, 3, size, size, generator=draw),
+        mask=torch.randint(0, 2, (count, size, size), generator=draw),
+        label=torch.arange(count) % 2,
+        box=torch.cat([corner, corner + extent], dim=1),
+        has_mask=torch.tensor(MASKS, dtype=torch.bool),
+        counted=torch.ones(count, dtype=torch.bool),
+        index=torch.arange(count),
+    )
+    images.mask[~images.has_mask] = IGNORE_INDEX
+    images.label[~torch.tensor(LABELS, dtype=torch.bool)] = NO_LABEL
+    images.box[~(torch.tensor(BOXES, dtype=torch.bool) & (case.unlabelled != "bbox"))] = torch.nan
+    return images
+
+
+def make_module(case: Case) -> MultiTaskModule:
+    config = configure(case.preset, width=0.0625, weights="none", balancer=case.balancer)
+    tasks = build.make_tasks(config, CLASSES)
+    model = build.make_model(config, tasks)
+    settle(model, labelled_images(case).image)
+    balancer = build.make_balancer(config, tasks)
+    disturb(balancer)
+    return MultiTaskModule(model, tasks, balancer, config.training, total_steps=20)
+
+
+def settle(model: nn.Module, image: Tensor) -> None:
+    """Batch norms take the statistics of these images, as after training."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model.train()(image)
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+@torch.no_grad()
+def disturb(balancer: nn.Module) -> None:
+    """What is learned leaves the place where all tasks are equal."""
+    for name, parameter in balancer.named_parameters():
+        parameter.fill_(S[name.removeprefix("s.")])
+    for name, buffer in balancer.named_buffers():
+        if name == "xi":
+            buffer.copy_(torch.tensor([0.3, -0.4, 0.8]))
+
+
+def make_batch(case: Case, module: MultiTaskModule, numbers: Sequence[int] = EVERY) -> Batch:
+    """The batch of these images."""
+    whole = labelled_images(case)
+    chosen = {
+        field.name: value[list(numbers)]
+        for field in fields(whole)
+        if isinstance(value := getattr(whole, field.name), Tensor)
+    }
+    config = configure(case.preset)
+    views = build.make_views(config, module.tasks)
+    return build.Prepare(module.tasks, views, None, seed=0)(LabelledImages(**chosen))
+
+
+class Recorder(Callback):
+    """Keeps the gradients of the first step."""
+
+    def __init__(self, frozen: bool) -> None:
+        self.frozen = frozen
+        self.gradients: dict[str, Tensor | None] | None = None
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        module.model.train(not self.frozen)
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        if self.gradients is None:
+            self.gradients = {
+                name: None if parameter.grad is None else parameter.grad.clone()
+                for name, parameter in module.named_parameters()
+            }
+
+
+def train(case: Case, numbers: Sequence[int] = EVERY, processes: int = 1) -> Outcome:
+    """Trains this process's part of the batch, with the strategy that ``auxseg train`` takes."""
+    module = make_module(case)
+    recorder = Recorder(case.frozen)
+    before = copied(module)
+    # Without a batch size every item is a batch.
+    batches = [make_batch(case, module, numbers)] * case.steps
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=processes,
+            strategy="auto" if processes == 1 else "ddp_find_unused_parameters_true",
+            max_epochs=1,
+            logger=False,
+            callbacks=[recorder],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
+    assert recorder.gradients is not None
+    state = {name: value.clone() for name, value in module.balancer.state_dict().items()}
+    return Outcome(recorder.gradients, before, copied(module), state, module.take_step_rows())
+
+
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+if __name__ == "__main__":
+    rank, file = int(sys.argv[1]), Path(sys.argv[2])
+    outcomes = [train(case, PARTS[rank], processes=len(PARTS)) for case in (*EXACT, *DRIFT)]
+    torch.save([vars(outcome) for outcome in outcomes], file)
