@@ -242,8 +242,8 @@ class TrainingConfig(_Ranged):
     balancer_options: dict[str, Any] = option({}, "the balancer's own options")
     conflict_every: int = option(
         0,
-        "steps between measurements of the cosines between the tasks' gradients on the shared "
-        "parameters, which cost a backward pass per task; 0 for none",
+        "steps of an epoch between measurements of the cosines between the tasks' gradients on the "
+        "shared parameters, which cost a backward pass per task; 0 for none",
         minimum=0,
     )
     precision: str = option(

@@ -130,12 +130,17 @@ class Cluster:
 
         place = {id(job): name for job, name in zip(jobs, items, strict=True)}
         print(f"{len(jobs)} jobs submitted; their logs lie in {self.folder}", flush=True)
-        for job in submitit.helpers.as_completed(jobs):
-            try:
-                yield place[id(job)], job.result()
-            except Exception as error:  # killed, timed out, or failed with a trace in the text
-                log = job.paths.stderr
-                yield place[id(job)], TrainingError(f"{_reason(error)} (log: {log})")
+        try:
+            for job in submitit.helpers.as_completed(jobs):
+                try:
+                    outcome: str | Exception = job.result()
+                except Exception as error:  # killed, timed out, or failed with a trace in the text
+                    outcome = TrainingError(f"{_reason(error)} (log: {job.paths.stderr})")
+                yield place[id(job)], outcome
+        finally:  # after Ctrl-C: the same command submits them again, and they go on
+            for job in jobs:
+                if not job.done():
+                    job.cancel()
 
     def _executor(self) -> Any:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from auxseg import build
 from auxseg.config import Config
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError
 from auxseg.evaluation.cost import cost
 from auxseg.evaluation.measure import evaluate
 from auxseg.evaluation.table1 import for_terminal
@@ -67,6 +67,10 @@ def reproduce(
     Returns:
         one line per run that failed; the others are in the table.
     """
+    if any(config.training.devices != 1 for config in configs):
+        raise UsageError(
+            "training.devices: each system is trained on one device; --jobs trains several at once"
+        )
     check_folder(out)
     dataset = build.open_dataset(configs[0].data)
     for config in configs:  # a mistake that all share is told before the first hour, not after

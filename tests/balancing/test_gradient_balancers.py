@@ -434,6 +434,20 @@ def test_upgrad_agrees_with_torchjd_s_own_solver(jacobian: np.ndarray) -> None:
     np.testing.assert_allclose(weighted(UPGrad(WEIGHTS), jacobian)[0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["imtl-g", "aligned-mtl"])
+def test_linearly_dependent_gradients_give_no_huge_weights(name: str) -> None:
+    """Two directions and a mixture of them: rounding must not pass for a third direction."""
+    draw = np.random.default_rng(0)
+    for _ in range(20):
+        rows = draw.normal(size=(3, 500))
+        rows[2] = 0.3 * rows[0] + 0.7 * rows[1]
+        expected, _ = combined(made(name), rows)
+        found, weights = combined(made(name), rows, torch.float32)
+        assert weights is not None
+        assert abs(weights).max() < 10
+        np.testing.assert_allclose(found, expected, atol=1e-3 * abs(expected).max())
+
+
 # -- what all of them have to bear ----------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from auxseg import farm
+from auxseg.errors import DataError
 from auxseg.training.run import RunDirectory
 
 from . import runs
@@ -191,6 +192,10 @@ def test_other_options_in_the_same_folder_are_refused(study: tuple[Path, str]) -
         (("--average", "3"), ("--average", "2")),
         (("--tasks.weights", "{bbox: 0.3}", "--balancer", "dwa"), ("tasks.weights", "dwa")),
         (("--cluster", "moon"), ("--cluster", "moon")),
+        (("--tasks.options", "{edgess: {low: 1}}"), ("edgess", "bbox")),
+        (("--devices", "2"), ("devices", "--jobs")),
+        (("--target", "bbox", "--auxiliary", "edges"), ("--labels", "bbox")),
+        (("--training.precision", "16-mixed"), ("training.conflict_every",)),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_trained(
@@ -198,6 +203,17 @@ def test_a_mistake_is_told_before_anything_is_trained(
 ) -> None:
     auxseg(*LINE, *arguments, "--out", tmp_path / "out").failed(2, *words)
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_run_stopped_before_it_was_slimmed(study: tuple[Path, str], tmp_path: Path) -> None:
+    """Its last weights are still in the checkpoint that resuming would have used."""
+    run = tmp_path / "run"
+    auxseg("train", "segnet-1task", *TINY, "--epochs", "1", "--out", run).succeeded()
+    weights = RunDirectory(run).read_last()
+    assert set(weights) == set(runs.best(run))
+    (run / "checkpoints" / "last.safetensors").unlink()
+    with pytest.raises(DataError, match="last weights are gone"):
+        RunDirectory(run).read_last()
 
 
 def test_a_system_that_fails_takes_no_other_with_it(

@@ -155,7 +155,7 @@ def by_the_equation(network: CrossStitch, image: Tensor) -> dict[str, Tensor]:
     prepared = torch.stack(
         [(image[:, i] - m) / s for i, (m, s) in enumerate(zip(mean, std, strict=True))], dim=1
     )
-    trunks = ["encoder", "further.0", "further.1", "further.2"]
+    trunks = ["encoder", *(f"further.of_{name}" for name in NAMES[1:])]
     features = [prepared] * 4
     indices: list[list[Tensor]] = [[] for _ in NAMES]
     for block, channels in enumerate(CHANNELS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -143,7 +144,11 @@ def test_the_number_of_input_channels_changes_the_first_convolution_alone(
     grey, rgb = (make_model(architecture, in_channels=count).state_dict() for count in (1, 3))
     assert grey.keys() == rgb.keys()
     differ = {name for name in grey if not torch.equal(grey[name], rgb[name])}
-    assert differ == {"encoder.blocks.0.0.0.weight"}
+    assert differ == {
+        name
+        for name in rgb
+        if re.fullmatch(r"(encoder|further\.of_\w+)\.blocks\.0\.0\.0\.weight", name)
+    }
 
 
 def test_grey_is_normalised_by_the_mean_of_rgb(make_model: Make) -> None:

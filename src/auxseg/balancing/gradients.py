@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from auxseg.balancing.base import Balancer, Step, named
 from auxseg.errors import UsageError
 
+#: Gradients whose cosines have a smaller eigenvalue than this (of the largest) are dependent, as
+#: far as float32 can tell.
+INDEPENDENT = 1e-6
+
 
 class GradientBalancer(Balancer):
     """One gradient for the shared parameters from those of the tasks.
@@ -90,13 +94,21 @@ def task_gradients(step: Step, *, fill_specific: bool = False) -> tuple[Tensor, 
 def gram(jacobian: Tensor) -> tuple[Tensor, float]:
     """The products of all gradients over the mean of their squared lengths, and that mean.
 
-    float64 (T, T): in float32 a gradient that is a thousand times shorter than another is lost
-    among the rounding errors of what is made of the matrix. The common scale is taken out because
-    it changes no method's weights, and some take small numbers for zero.
+    float64 (T, T), on the CPU (not every device has float64, and methods loop over single numbers):
+    in float32 a gradient that is a thousand times shorter than another is lost among the rounding
+    errors of what is made of the matrix. The products themselves are as exact as float32 gives
+    them, so directions that are independent by less than that are taken for dependent. The common
+    scale is taken out because it changes no method's weights, and some take small numbers for zero.
     """
-    products = (jacobian @ jacobian.T).double()
+    products = (jacobian @ jacobian.T).cpu().double()
     scale = float(products.diagonal().mean())
-    return (products / scale if scale else products), scale
+    if scale == 0:
+        return products, scale
+    lengths = products.diagonal().clamp_min(0).sqrt()
+    units = torch.outer(lengths, lengths)
+    values, vectors = torch.linalg.eigh(torch.where(units > 0, products / units, 0.0))
+    values = torch.where(values < INDEPENDENT * values.max(), 0.0, values)
+    return (vectors * values) @ vectors.T * units / scale, scale
 
 
 def cosines(jacobian: Tensor, names: Sequence[str]) -> dict[str, Tensor]:

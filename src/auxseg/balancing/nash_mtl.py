@@ -48,7 +48,7 @@ class NashMTL(GradientBalancer):
 
     def combine(self, jacobian: Tensor) -> tuple[Tensor, Tensor | None]:
         gramian, scale = gram(jacobian)
-        found = bargain(gramian.cpu().numpy()) / max(scale, 1e-300) ** 0.5
+        found = bargain(gramian.numpy()) / max(scale, 1e-300) ** 0.5
         alpha = torch.from_numpy(found).to(jacobian)
         vector = alpha @ jacobian
         if self.max_norm:

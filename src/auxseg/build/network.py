@@ -81,6 +81,11 @@ def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
             f"training.precision: {config.training.precision} scales losses, which the gradient "
             f"method {name} cannot undo; use bf16-mixed or 32-true"
         )
+    if config.training.conflict_every and config.training.precision.startswith("16"):
+        raise UsageError(
+            f"training.conflict_every: gradients cannot be compared under "
+            f"{config.training.precision}, where small ones vanish; use 0, or bf16-mixed"
+        )
     return construct(
         BALANCERS[name],
         "training.balancer_options",

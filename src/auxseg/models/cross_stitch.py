@@ -33,8 +33,12 @@ class CrossStitch(MultiTaskModel):
 
     def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
         super().__init__(heads, width, in_channels)
-        # The primary task's encoder is the one that every architecture has.
-        self.further = nn.ModuleList(Encoder(in_channels, width) for _ in range(len(heads) - 1))
+        # The primary task's encoder is the one that every architecture has. The others are keyed by
+        # their task, so that it starts with the same weights in every system, but not by its bare
+        # name: that would make them the task's own.
+        self.further = nn.ModuleDict(
+            {f"of_{name}": Encoder(in_channels, width) for name in list(heads)[1:]}
+        )
         self.stitches = nn.ModuleList(
             Stitch(len(heads), channels) for channels in self.encoder.channels
         )
@@ -42,7 +46,7 @@ class CrossStitch(MultiTaskModel):
 
     @property
     def encoders(self) -> list[Encoder]:
-        return [self.encoder, *self.further]
+        return [self.encoder, *self.further.values()]  # type: ignore[list-item]
 
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         levels: dict[str, list[Level]] = {name: [] for name in self.heads}

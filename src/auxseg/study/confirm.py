@@ -35,18 +35,22 @@ class Confirmation:
 
 def winners(results: Results) -> dict[int | None, Row]:
     """Per number of labels the best system, where its validation interval says that it helps."""
-    return {
-        labels: rows[1]
-        for labels, rows in results.rows.items()
-        if len(rows) > 1 and rows[1].against is not None and rows[1].against.verdict == HELPS
-    }
+    found = {}
+    for labels, rows in results.rows.items():
+        helping = [row for row in rows if row.against and row.against.verdict == HELPS]
+        if helping:
+            found[labels] = helping[0]  # rows are in order
+    return found
 
 
 def confirm(results: Results, runs: Sequence[Run]) -> dict[int | None, Confirmation]:
     """Measures winners and their baselines on the test images, once: what is there is kept.
 
-    Where no system helps on the validation images, the test images stay unseen.
+    Where no system helps on the validation images, or runs that are compared are missing, the test
+    images stay unseen. Nothing is confirmed where no test image has a label of the target.
     """
+    if not results.complete:
+        return {}
     directory = {(run.arm, run.seed): run for run in runs}
     chosen = winners(results)
     confirmed = {}
@@ -57,6 +61,8 @@ def confirm(results: Results, runs: Sequence[Run]) -> dict[int | None, Confirmat
             Measured(np.stack([_test_counts(directory[arm, seed], results.task) for seed in seeds]))
             for arm in (row.arm, baseline)
         )
+        if not baseline_counts.counts.shape[2]:
+            continue
         info = next(iter(results.task.METRICS.values()))
         pool = results.task.pool
         confirmed[labels] = Confirmation(
@@ -86,7 +92,10 @@ def _test_counts(run: Run, target: Task) -> np.ndarray:
         model.load_state_dict(directory.read_last())
         device = pick_device(run.config.training.accelerator)
         model = model.to(device).eval()
-        loader = build.make_eval_loader(config, build.open_data(config), tasks, "test")
+        data = build.open_data(config)
+        if not data.split.test:
+            return np.zeros((1, 0, 1))
+        loader = build.make_eval_loader(config, data, tasks, "test")
         found = [_counts(model, target, batch.to(device)) for batch in loader]
         images, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
         kept = ImageCounts(np.array([config.training.last_epoch]), images, counts[None])

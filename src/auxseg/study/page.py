@@ -86,9 +86,15 @@ def _tasks(results: Results) -> list[Section]:
 
 
 def _labels(results: Results, runs: Sequence[Run]) -> list[Section]:
+    if len(results.rows) < 2:
+        return []
     counts = {
         labels: RunDirectory(
-            next(run.directory for run in runs if run.arm == rows[0].arm)
+            next(
+                run.directory
+                for run in runs
+                if run.arm == rows[0].arm and run.seed in rows[0].values
+            )
         ).read_counts()["masks"]
         for labels, rows in results.rows.items()
     }

@@ -55,6 +55,13 @@ class Results:
     effects: dict[int | None, dict[str, Effect]]
     unfinished: list[str]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every system was compared with every seed (runs for Δm alone do not matter)."""
+        return len(self.rows) == len(self.design.labels) and all(
+            len(rows[0].values) == len(self.design.seeds) for rows in self.rows.values()
+        )
+
     def row(self, arm: Arm) -> Row | None:
         return next((row for row in self.rows.get(arm.labels, []) if row.arm == arm), None)
 

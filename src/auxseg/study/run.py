@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from auxseg import build
 from auxseg.config import Config
 from auxseg.data import Dataset
-from auxseg.errors import DataError, TrainingError
+from auxseg.errors import DataError, TrainingError, UsageError
 from auxseg.evaluation.tables import to_markdown
 from auxseg.farm import Launcher, run_all
 from auxseg.study.confirm import confirm
@@ -38,6 +38,7 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
         one line per run that failed.
     """
     check_folder(out)
+    _check_tasks(config, design)
     config = with_tasks(config, (design.target, *design.auxiliary))
     dataset = build.open_dataset(config.data)
     _check(design, config, dataset)
@@ -55,8 +56,8 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
             f"{out}: no seed is complete yet (of every system with some number of labels); "
             f"{len(results.unfinished)} of {len(runs)} runs are missing"
         )
-    tested = bool(build.open_data(config, dataset).split.test)
-    confirmed = confirm(results, runs) if tested and not results.unfinished else {}
+    write_study(out, results, {}, runs, config)  # whatever the test images bring
+    confirmed = confirm(results, runs)
     write_study(out, results, confirmed, runs, config)
     _print(results)
     for sentence in confirmation_text(confirmed, results):
@@ -99,24 +100,45 @@ def _check(design: Design, config: Config, dataset: Dataset) -> None:
         build.make_balancer(own, tasks)
     for labels in design.labels:
         build.open_data(replace(config, data=replace(config.data, labels=labels)), dataset)
+    if design.target != "segmentation" and design.labels != (None,):
+        raise UsageError(f"--labels: keeps masks, which are not the labels of {design.target}")
+    if config.training.devices != 1:
+        raise UsageError(
+            "training.devices: a study trains each system on one device; --jobs trains several "
+            "systems at once"
+        )
     for name in (design.target, *design.auxiliary):
-        problem = _unlabelled(config, name)
+        alone = name == design.target or design.alone
+        problem = _unlabelled(config, name) or (_unlabelled(config, name, "val") if alone else None)
         if problem:
             raise DataError(problem)
 
 
-def _unlabelled(config: Config, name: str) -> str | None:
-    """Why a task cannot be learned from the training images; None where it can."""
+def _check_tasks(config: Config, design: Design) -> None:
+    """Raises :class:`UsageError` for weights or options of a task that is not in the study."""
+    known = (design.target, *design.auxiliary)
+    for name in (*config.tasks.weights, *config.tasks.options):
+        if name not in known:
+            raise UsageError(
+                f"tasks: {name!r} is no task of this study; its tasks are {', '.join(known)}"
+            )
+
+
+def _unlabelled(config: Config, name: str, part: str = "train") -> str | None:
+    """Why a task cannot be learned from, or measured on, a part's images; None where it can."""
     dataset = build.open_dataset(config.data)
     own = with_tasks(config, (name,))
     try:
         tasks = build.make_tasks(own, dataset.classes)
     except DataError as error:
         return str(error)
-    loader = build.make_eval_loader(own, build.open_data(own, dataset), tasks, "train")
+    loader = build.make_eval_loader(own, build.open_data(own, dataset), tasks, part)
     if any(bool(batch.targets[name].present.any()) for batch in loader):
         return None
-    return f"{name}: no image of the train split has a label for it; leave it out of --auxiliary"
+    mend = "leave it out of --auxiliary"
+    if part == "val":
+        mend += ", or say --delta-m false"
+    return f"{name}: no image of the {part} split has a label for it; {mend}"
 
 
 def _finished(run: Run, dataset: Dataset) -> bool:

@@ -23,12 +23,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm as normal
 from scipy.stats import t as student_t
 
 #: Chance that any interval of a family misses its true difference.
 ALPHA = 0.05
 #: Draws of the images.
 DRAWS = 2000
+#: Chance that the number of seeds suggested is enough.
+POWER = 0.8
+_POWER_QUANTILE = float(normal.ppf(POWER))
 #: More seeds than this are not suggested.
 MOST_SEEDS = 1000
 
@@ -76,11 +80,6 @@ class Effect:
     comparisons: int = 1
 
     @property
-    def error(self) -> float:
-        """The standard error of the difference."""
-        return math.sqrt(self.seed_variance / self.seeds + self.image_variance)
-
-    @property
     def half_width(self) -> float:
         """Of the interval; infinite for one seed."""
         return self._half_width(self.seeds)
@@ -97,7 +96,7 @@ class Effect:
 
     @property
     def seeds_needed(self) -> int | None:
-        """So many seeds would tell, were difference and spread what they seem to be.
+        """So many seeds would tell with the chance :data:`POWER`, were all what it seems.
 
         None where seeds alone would not: the images are too few, or it would take more than
         :data:`MOST_SEEDS`.
@@ -105,14 +104,16 @@ class Effect:
         if self.seeds < 2:
             return None
         for seeds in range(2, MOST_SEEDS + 1):
-            if self._half_width(seeds) < abs(self.difference):
+            error = math.sqrt(self.seed_variance / seeds + self.image_variance)
+            if self._half_width(seeds) + _POWER_QUANTILE * error < abs(self.difference):
                 return seeds
         return None
 
     @property
     def seeds_could_tell(self) -> bool:
-        """Whether endlessly many seeds would tell, on these images."""
-        alone = self._quantile(self.images - 1) * math.sqrt(self.image_variance)
+        """Whether endlessly many seeds would tell, on these images, with :data:`POWER`."""
+        quantile = self._quantile(self.images - 1) + _POWER_QUANTILE
+        alone = quantile * math.sqrt(self.image_variance)
         return alone < abs(self.difference)
 
     def _half_width(self, seeds: int) -> float:

@@ -108,7 +108,7 @@ def explained(effect: Effect) -> str:
         return f"{effect.verdict} ({effect.difference:+.3f}; one seed has no spread)"
     needed = effect.seeds_needed
     if needed is not None:
-        return f"{text}; {needed} seeds would tell, if the difference is what it seems"
+        return f"{text}; {needed} seeds would tell with a chance of 80 %, were it what it seems"
     if effect.seeds_could_tell:
         return f"{text}; no number of seeds that anyone would train would tell"
     return (
@@ -124,7 +124,7 @@ def confirmation_text(confirmed: Mapping[int | None, Confirmation], results: Res
     if not confirmed:
         return [
             "What helps on the validation images is not confirmed on the test images: "
-            + ("runs are missing." if results.unfinished else "there are none.")
+            + ("there are none with a label." if results.complete else "runs are missing.")
         ]
     sentences = []
     for labels, one in confirmed.items():
@@ -152,9 +152,9 @@ def method(results: Results) -> list[str]:
         f"Target: {results.metric} of the validation images at {last}, never at the best one. "
         f"Seeds per system: {count}. A difference is the mean over seeds of (system − "
         f"{design.target} alone) with the same seed, such that more is better.",
-        f"Intervals allow for other seeds and for other images, and hold together: with 95 % "
-        f"chance all of the {design.comparisons} contain the true difference (Bonferroni). A task "
-        "helps or hurts where its interval leaves out 0.",
+        "Intervals allow for other seeds and for other images. Those of one table hold together: "
+        f"with 95 % chance all {design.comparisons} differences between systems lie in theirs "
+        "(Bonferroni). A task helps or hurts where its interval leaves out 0.",
         "Δm: mean over all tasks of a system of the relative gain over networks trained on one "
         "task each."
         if design.alone

@@ -77,7 +77,7 @@ class MultiTaskModule(pl.LightningModule):
         row = {f"{name}/loss": value for name, value in values.items()}
         # Autocast is for the forward pass: gradients and what is made of them are not rounded.
         with torch.autocast(self.device.type, enabled=False):
-            if self.config.conflict_every and batch_idx % self.config.conflict_every == 0:
+            if self._measures_conflict(batch_idx) and len(losses) > 1:
                 found = cosines(task_gradients(step)[0], list(losses))
                 row |= {f"{pair}/cosine": value for pair, value in found.items()}
             weights = self._update(step, batch_idx)
@@ -146,6 +146,9 @@ class MultiTaskModule(pl.LightningModule):
         self._check_finite(values)
         self.balancer.look_back(values)
 
+    def _measures_conflict(self, batch_idx: int) -> bool:
+        return bool(self.config.conflict_every) and batch_idx % self.config.conflict_every == 0
+
     def _seed(self, name: str) -> None:
         torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
 
@@ -172,6 +175,7 @@ class MultiTaskModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.balancer.end_epoch()
+        self._share_statistics()
         if self.trainer.val_dataloaders is None:
             self.on_validation_epoch_end()  # every metric is there, without a value
         self.train_losses = self._take(self.train_means)
@@ -212,11 +216,7 @@ class MultiTaskModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._image_counts = []
-        if self.trainer.world_size > 1:
-            # Each process has the running statistics of its own images; those of the first are
-            # kept, so those are measured.
-            for buffer in self.model.buffers():
-                torch.distributed.broadcast(buffer, src=0)
+        self._share_statistics()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model.forward_views(batch.views, batch.routes)
@@ -245,14 +245,15 @@ class MultiTaskModule(pl.LightningModule):
         Returns:
             the images' numbers (n,), ascending, and their counts (n, S); None without validation.
         """
-        if not self._image_counts:
-            return None
-        own = [torch.cat(parts).cpu().numpy() for parts in zip(*self._image_counts, strict=True)]
+        own = [tuple(part.cpu().numpy() for part in parts) for parts in self._image_counts]
         everywhere: list[Any] = [own]
-        if self.trainer.world_size > 1:
+        if self.trainer.world_size > 1:  # also a process without an image takes part
             everywhere = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(everywhere, own)
-        images, counts = (np.concatenate(parts) for parts in zip(*everywhere, strict=True))
+        batches = [batch for process in everywhere for batch in process]
+        if not batches:
+            return None
+        images, counts = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         order = np.argsort(images)
         return images[order], counts[order]
 
@@ -265,6 +266,15 @@ class MultiTaskModule(pl.LightningModule):
         flat = torch.stack([value.float() for row in rows for value in row.values()]).tolist()
         numbers = iter(flat)
         return [{name: next(numbers) for name in row} for row in rows]
+
+    def _share_statistics(self) -> None:
+        """Gives all processes the running statistics of the first, which are those that are kept.
+
+        Each has those of its own images else, and would be measured and resumed with them.
+        """
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     # -- helpers --------------------------------------------------------------------------------
 

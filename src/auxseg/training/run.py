@@ -223,7 +223,11 @@ class RunDirectory:
             self.last.unlink()
 
     def read_last(self) -> dict[str, Tensor]:
-        """The weights after the last epoch of a run that was slimmed."""
+        """The weights after the last epoch; raises :class:`DataError` where they are gone."""
+        if not self.last_weights.is_file():
+            self.slim()  # it was stopped between its last epoch and this
+        if not self.last_weights.is_file():
+            raise DataError(f"{self.path}: its last weights are gone; train it anew")
         return load_file(self.last_weights)
 
     def _check_best(self) -> None:
