@@ -67,9 +67,12 @@ def test_the_page_is_complete_in_itself(reported: tuple[Path, Outcome]) -> None:
 def test_every_section_and_figure_is_there(reported: tuple[Path, Outcome]) -> None:
     page = Page(reported[0] / "report.html")
     starts = [title.split(":")[0] for title in page.titles]
-    assert starts == ["Table 1", "Fig. 2", "Fig. 3", "Fig. 4", "Attention", "Configuration"]
+    assert starts == [
+        "Table 1", "Fig. 2", "Fig. 3", "Steps", "Fig. 4", "Attention", "Configuration",
+    ]  # fmt: skip
     assert page.pictures == [
-        "fig2-inputs", "fig3-iou", "fig3-losses", "fig4-predictions", "attention-1", "attention-2",
+        "fig2-inputs", "fig3-iou", "fig3-losses", "step-losses", "fig4-predictions",
+        "attention-1", "attention-2",
     ]  # fmt: skip
     written = {path.stem for path in (reported[0] / "figures").iterdir()}
     assert written == set(page.pictures)
@@ -116,7 +119,7 @@ def test_without_the_data_the_page_says_so(trained: Path, tmp_path: Path) -> Non
     auxseg("report", run, "--out", tmp_path / "page").succeeded()
     page = Page(tmp_path / "page" / "report.html")
     assert str(tmp_path / "gone") in page.text
-    assert page.pictures == ["fig3-iou", "fig3-losses"]
+    assert page.pictures == ["fig3-iou", "fig3-losses", "step-losses"]
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:

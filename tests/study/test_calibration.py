@@ -116,13 +116,13 @@ def tiny(seed: int) -> Config:
     config = configure(
         "segnet-1task",
         weights="none",
-        width=0.05,
+        width=0.0625,
         image_size=32,
-        epochs=3,
+        epochs=8,
         batch_size=10,
         seed=seed,
         accelerator="cpu",
-        **{"data.options": {"train": 60, "val": 30, "test": 1}, "training.lr": 1e-2},
+        **{"data.options": {"train": 100, "val": 50, "test": 1}, "training.lr": 1e-2},
     )
     return replace(config, preset="null")
 
@@ -130,7 +130,7 @@ def tiny(seed: int) -> Config:
 def test_identical_systems_are_seldom_told_apart(tmp_path: Path) -> None:
     """20 comparisons of one system with itself, three seeds a side, no seed used twice."""
     seeds = 3
-    verdicts = []
+    effects = []
     for comparison in range(20):
         sides = []
         for side in range(2):
@@ -142,5 +142,8 @@ def test_identical_systems_are_seldom_told_apart(tmp_path: Path) -> None:
                 assert found is not None
                 counts.append(found.counts[-1:])
             sides.append(Measured(np.stack(counts)))
-        verdicts.append(effect(TASK.pool, [sides[0]], [sides[1]]).verdict)
-    assert sum(verdict != OPEN for verdict in verdicts) <= 3
+        effects.append(effect(TASK.pool, [sides[0]], [sides[1]]))
+        print(f"{effects[-1].difference:+.3f} {effects[-1].interval} {effects[-1].verdict}")
+    assert sum(one.verdict != OPEN for one in effects) <= 3
+    # Seeds make a difference: a network that learned nothing would be the same with each.
+    assert np.median([abs(one.difference) for one in effects]) > 0.002
