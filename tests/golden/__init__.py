@@ -1,0 +1,1 @@
+"""Seeded loss curves that a change of the code may not move."""
