@@ -249,6 +249,19 @@ class TrainingConfig(_Ranged):
     precision: str = option(
         "32-true", "Lightning's precision; bf16-mixed or 16-mixed on GPUs (very slow on CPUs)"
     )
+    compile: bool = option(
+        False,
+        "torch.compile the network: minutes at the start, for faster steps on a GPU (needs a C++ "
+        "compiler)",
+    )
+    channels_last: bool = option(
+        False, "channels last in memory (NHWC), which 16-bit convolutions on GPUs like best"
+    )
+    checkpointing: str = option(
+        "none",
+        "what of the forward pass is computed again in the backward pass to save memory: none, "
+        "selective (all but convolutions), full (docs/performance.md)",
+    )
     accelerator: str = option(
         "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"
     )

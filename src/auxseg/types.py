@@ -164,12 +164,15 @@ class Batch(_Transferable):
         routes: view name → the tasks that read it; every task reads one.
         targets: task name → :class:`Target`.
         index: int64 (N,), the images' numbers in their data set.
+        labelled: task name → how many images of the batch have its target: known to the processor
+            before the batch is on a GPU, so that a training step need not wait to ask.
     """
 
     views: dict[str, Tensor]
     routes: dict[str, tuple[str, ...]]
     targets: dict[str, Target]
     index: Tensor
+    labelled: dict[str, int]
 
     def view_of(self, task: str) -> Tensor:
         """The input that a task reads, (N, C, H, W)."""

@@ -353,7 +353,7 @@ def test_fewer_labelled_images_than_a_step_still_train(tmp_path: Path) -> None:
 
 
 def as_batch(images: LabelledImages) -> Batch:
-    return Batch({"image": images.image}, {"image": ()}, {}, images.index)
+    return Batch({"image": images.image}, {"image": ()}, {}, images.index, {})
 
 
 def batches(

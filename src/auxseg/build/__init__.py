@@ -29,7 +29,7 @@ from auxseg.build.network import (
     starting_weights,
 )
 from auxseg.data import DATASETS
-from auxseg.models import ARCHITECTURES
+from auxseg.models import ARCHITECTURES, checkpointing
 from auxseg.models.weights import GREY
 from auxseg.tasks import MODES, TASKS
 
@@ -66,4 +66,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tasks.names": tuple(TASKS),
     "tasks.views": MODES,
     "training.balancer": tuple(BALANCERS),
+    "training.checkpointing": checkpointing.MODES,
+    "training.precision": ("32-true", "bf16-mixed", "16-mixed"),
 }

@@ -33,7 +33,9 @@ class Prepare:
         if self.augment is not None:
             images = self.augment(images, self.seed)
         targets = {name: task.target(images) for name, task in self.tasks.items()}
-        return Batch(self.views(images, self.seed), self.views.routes, targets, images.index)
+        labelled = {name: int(target.present.sum()) for name, target in targets.items()}
+        views = self.views(images, self.seed)
+        return Batch(views, self.views.routes, targets, images.index, labelled)
 
 
 def make_augment(config: AugmentationConfig) -> Augment:

@@ -81,6 +81,18 @@ def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
             f"training.precision: {config.training.precision} scales losses, which the gradient "
             f"method {name} cannot undo; use bf16-mixed or 32-true"
         )
+    if config.training.checkpointing == "selective" and (
+        BALANCERS[name].BY_GRADIENTS or config.training.conflict_every
+    ):
+        raise UsageError(
+            "training.checkpointing: selective allows one backward pass a step, not one for every "
+            "task's gradient (balancer, conflict_every); use full or none"
+        )
+    if config.training.checkpointing != "none" and config.training.compile:
+        raise UsageError(
+            f"training.checkpointing: {config.training.checkpointing} cannot be compiled, and "
+            "torch.compile chooses by itself what to compute again; use none, or compile false"
+        )
     if config.training.conflict_every and config.training.precision.startswith("16"):
         raise UsageError(
             f"training.conflict_every: gradients cannot be compared under "

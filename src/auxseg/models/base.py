@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from auxseg.models.encoder import Encoder
 from auxseg.models.heads import DenseHead, Head
 from auxseg.models.layers import pad_to_stride
+from auxseg.models.norms import keeping_statistics
 
 #: Mean and standard deviation of ImageNet's RGB in [0, 1], which VGG-16's weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -34,6 +35,7 @@ class MultiTaskModel(nn.Module, ABC):
         super().__init__()
         self.encoder = Encoder(in_channels, width)
         self.heads = nn.ModuleDict(dict(heads))
+        self.checkpointing = "none"
         self.mean: Tensor
         self.std: Tensor
         mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
@@ -86,6 +88,12 @@ class MultiTaskModel(nn.Module, ABC):
                 outputs |= self(image, routes[view])
         return {name: outputs[name] for name in self.heads}
 
+    def checkpoint_activations(self, mode: str) -> None:
+        """Sets what training keeps: one of :data:`auxseg.models.checkpointing.MODES`."""
+        for module in self.modules():
+            if hasattr(module, "checkpointing"):
+                module.checkpointing = mode  # type: ignore[assignment]
+
     @property
     def encoders(self) -> list[Encoder]:
         """Every trunk that pre-trained weights go into."""
@@ -129,16 +137,3 @@ class MultiTaskModel(nn.Module, ABC):
         Returns:
             head name → (N, C_1, H, W) for dense heads, (N, C_5, H/32, W/32) for global ones.
         """
-
-
-@contextmanager
-def keeping_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Batch norms in training mode use the batch's statistics and keep none of them."""
-    norms = [m for m in modules if isinstance(m, nn.BatchNorm2d) and m.training]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True

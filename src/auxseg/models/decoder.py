@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auxseg.models.checkpointing import region
 from auxseg.models.layers import BLOCK_DEPTHS, ConvBNReLU, block_channels
 
 
@@ -29,6 +30,9 @@ class Decoder(nn.Module):
 
     There are 13 convolutions in all. ``blocks[0]`` mirrors the encoder's fifth block. The last
     convolution of each block brings the channels to those of the next block up.
+
+    Attributes:
+        checkpointing: see :data:`auxseg.models.checkpointing.MODES`.
     """
 
     def __init__(self, width: float = 1.0) -> None:
@@ -41,11 +45,13 @@ class Decoder(nn.Module):
             sizes = [channels[number]] * depth + [channels[max(number - 1, 0)]]
             blocks.append(nn.Sequential(*(ConvBNReLU(a, b) for a, b in itertools.pairwise(sizes))))
         self.blocks = nn.ModuleList(blocks)
+        self.checkpointing = "none"
 
     def block(self, number: int, features: Tensor, indices: Tensor) -> DecodedLevel:
         """Runs one block (0 is the deepest) with the indices of the encoder block it mirrors."""
         unpooled = F.max_unpool2d(features, indices, kernel_size=(2, 2))
-        return DecodedLevel(unpooled, self.blocks[number](unpooled))
+        layers = self.blocks[number]
+        return DecodedLevel(unpooled, region(self.checkpointing, [layers], layers, unpooled))
 
     def forward(self, features: Tensor, indices: Sequence[Tensor]) -> Tensor:
         """(N, C_5, H/32, W/32) and the encoder's five index maps → (N, C_1, H, W)."""

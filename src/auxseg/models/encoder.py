@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auxseg.models.checkpointing import region
 from auxseg.models.layers import BLOCK_DEPTHS, ConvBNReLU, block_channels
 
 
@@ -33,6 +34,9 @@ class Encoder(nn.Module):
     Args:
         in_channels: channels of the input image.
         width: scales every channel count.
+
+    Attributes:
+        checkpointing: see :data:`auxseg.models.checkpointing.MODES`.
     """
 
     def __init__(self, in_channels: int = 3, width: float = 1.0) -> None:
@@ -44,15 +48,12 @@ class Encoder(nn.Module):
             blocks.append(nn.ModuleList(ConvBNReLU(a, b) for a, b in itertools.pairwise(sizes)))
             in_channels = out_channels
         self.blocks = nn.ModuleList(blocks)
+        self.checkpointing = "none"
 
     def block(self, number: int, features: Tensor) -> Level:
         """Runs one block (0 to 4) on (N, C_{j-1}, H_j, W_j)."""
-        layers = list(self.blocks[number])  # type: ignore[call-overload]
-        first = last = layers[0](features)
-        for layer in layers[1:]:
-            last = layer(last)
-        pooled, indices = F.max_pool2d(last, kernel_size=2, return_indices=True)
-        return Level(first, last, pooled, indices)
+        layers = self.blocks[number]
+        return Level(*region(self.checkpointing, [layers], _run, layers, features))
 
     def forward(self, image: Tensor) -> list[Level]:
         """(N, in_channels, H, W), sides multiples of 32 → the five levels."""
@@ -66,3 +67,12 @@ class Encoder(nn.Module):
     def layers(self) -> list[ConvBNReLU]:
         """The 13 convolution layers in order, as VGG-16 numbers them."""
         return [layer for layer in self.modules() if isinstance(layer, ConvBNReLU)]
+
+
+def _run(layers: nn.Module, features: Tensor) -> Level:
+    first, *others = layers.children()
+    u = p = first(features)
+    for layer in others:
+        p = layer(p)
+    pooled, indices = F.max_pool2d(p, kernel_size=2, return_indices=True)
+    return Level(u, p, pooled, indices)

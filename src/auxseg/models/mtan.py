@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from auxseg.models.attention import AttentionMask
 from auxseg.models.base import MultiTaskModel
+from auxseg.models.checkpointing import region
 from auxseg.models.decoder import Decoder
 from auxseg.models.encoder import Level
 from auxseg.models.heads import Head
@@ -52,12 +53,27 @@ class AttentiveEncoder(MultiTaskModel):
         for number, outer in enumerate(self.outer):
             level = self.encoder.block(number, trunk)
             for name in names:
-                seen = torch.cat([level.first, features[name]], dim=1) if number else level.first
-                mask = self.attention[name][number](seen)  # type: ignore[index]
-                features[name] = F.max_pool2d(outer(mask * level.last), kernel_size=2)
+                attention = self.attention[name][number]  # type: ignore[index]
+                features[name] = region(
+                    self.checkpointing,
+                    [attention, outer],
+                    _attended,
+                    attention,
+                    outer,
+                    level,
+                    features.get(name),
+                )
             trunk = level.pooled
             levels.append(level)
         return levels, features
+
+
+def _attended(
+    attention: AttentionMask, outer: ConvBNReLU, level: Level, features: Tensor | None
+) -> Tensor:
+    """f_{j,t} from the trunk's block j and f_{j-1,t}, None in the first block."""
+    seen = level.first if features is None else torch.cat([level.first, features], dim=1)
+    return F.max_pool2d(outer(attention(seen) * level.last), kernel_size=2)
 
 
 class MTAN(AttentiveEncoder):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auxseg.models.attention import AttentionMask
+from auxseg.models.checkpointing import region
 from auxseg.models.decoder import DecodedLevel, Decoder
 from auxseg.models.heads import Head
 from auxseg.models.layers import ConvBNReLU
@@ -55,15 +56,20 @@ class MTANFull(AttentiveEncoder):
         for number, level in enumerate(reversed(levels)):
             decoded = self.decoder.block(number, trunk, level.indices)
             for name in dense:
-                features[name] = self._decode(number, name, decoded, features[name])
+                attention = self.decoder_attention[name][number]  # type: ignore[index]
+                modules = attention, self.decoder_outer[number]
+                features[name] = region(
+                    self.checkpointing, modules, _decoded, *modules, decoded, features[name]
+                )
             trunk = decoded.last
         return features
 
-    def _decode(self, number: int, name: str, decoded: DecodedLevel, features: Tensor) -> Tensor:
-        """One block of one task's decoder attention."""
-        size = decoded.unpooled.shape[-2:]
-        raised = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
-        outer = self.decoder_outer[number](raised)
-        masks = self.decoder_attention[name]
-        mask: Tensor = masks[number](torch.cat([decoded.unpooled, outer], dim=1))  # type: ignore[index]
-        return mask * decoded.last
+
+def _decoded(
+    attention: AttentionMask, outer: ConvBNReLU, decoded: DecodedLevel, features: Tensor
+) -> Tensor:
+    """f_{j,t} from the trunk's decoder block j and f_{j+1,t}."""
+    size = decoded.unpooled.shape[-2:]
+    raised = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    seen = torch.cat([decoded.unpooled, outer(raised)], dim=1)
+    return attention(seen) * decoded.last

@@ -80,10 +80,17 @@ class LabelledMean(nn.Module):
         self.total = SumMetric(nan_strategy="disable")
         self.count = SumMetric(nan_strategy="disable")
 
-    def add(self, values: Tensor) -> None:
-        """Adds values of any shape; none is fine."""
-        self.total.update(values.sum())
-        self.count.update(torch.tensor(float(values.numel())))
+    def add(self, values: Tensor, present: Tensor | None = None) -> None:
+        """Adds values of any shape; none is fine.
+
+        Args:
+            present: bool, of the same shape: the values that count. They are not picked out,
+                which would make a GPU wait: how many there are decides a shape.
+        """
+        if present is None:
+            present = torch.ones_like(values, dtype=torch.bool)
+        self.total.update(torch.where(present, values, 0.0).sum())
+        self.count.update(present.sum().float())
 
     def compute(self) -> float | None:
         if not self.count.update_called:
@@ -215,7 +222,7 @@ def checked_scale(task: str, scale: float) -> float:
     return scale
 
 
-def masked_mean(losses: Tensor, present: Tensor, count: Tensor | None = None) -> Tensor:
+def masked_mean(losses: Tensor, present: Tensor, count: float | None = None) -> Tensor:
     """Mean over the labelled samples of (N,); the others get no gradient, whatever their value.
 
     Args:

@@ -18,6 +18,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils import deterministic
 from torch.utils.data import DataLoader
 
 from auxseg import build
@@ -57,9 +58,14 @@ def _restoring_determinism() -> Iterator[None]:
     """Lightning's ``deterministic`` is a switch of the whole process: others find it as it was."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    # Deterministic algorithms also write NaN into all memory that is yet to be filled: a check for
+    # programs that read it before. It costs 4 % of a step.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
+        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
@@ -142,6 +148,11 @@ def _module_and_loaders(
     )
     steps = len(loaders[0]) * config.training.epochs
     balancer = build.make_balancer(config, tasks)
+    model.checkpoint_activations(config.training.checkpointing)
+    if config.training.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.training.compile:
+        model.compile()
     return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
 
 

@@ -17,11 +17,15 @@ from auxseg.balancing.gradients import cosines, task_gradients
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
-from auxseg.models.base import keeping_statistics
 from auxseg.models.initialise import keyed_generator
+from auxseg.models.norms import keeping_statistics
 from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
 from auxseg.training.optimizer import make_optimizer, make_schedule
-from auxseg.types import Batch, Target
+from auxseg.types import Batch
+
+#: Steps between looks at the losses, for each of which the processor waits until a GPU has got
+#: there. In between it runs ahead of the GPU, which so is never idle.
+LOOK_EVERY = 20
 
 
 class MultiTaskModule(pl.LightningModule):
@@ -49,6 +53,7 @@ class MultiTaskModule(pl.LightningModule):
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
         self.step_losses: dict[str, Tensor] = {}
         self.step_rows: list[dict[str, Tensor]] = []
+        self._unseen: list[dict[str, Tensor]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
         self.train_losses: dict[str, MetricValue] = {}
@@ -63,7 +68,7 @@ class MultiTaskModule(pl.LightningModule):
         if not losses:
             return  # not one label in this batch
         values = self._over_processes(losses)
-        self._check_finite(values)
+        self._watch(values)
         _add(self.train_means, "loss", self._reported(values))
         self.step_losses = values
         step = Step(
@@ -93,12 +98,12 @@ class MultiTaskModule(pl.LightningModule):
         # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
         self._seed(f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}")
         predictions = self.model.forward_views(batch.views, batch.routes)
-        return self._task_losses(predictions, batch.targets, means)
+        return self._task_losses(predictions, batch, means)
 
     def _task_losses(
         self,
         predictions: Mapping[str, Tensor],
-        targets: Mapping[str, Target],
+        batch: Batch,
         means: nn.ModuleDict | None,
     ) -> dict[str, Tensor]:
         """The mean loss of every task over its labelled samples; a task without any takes no part.
@@ -110,18 +115,21 @@ class MultiTaskModule(pl.LightningModule):
             means: where the samples' losses are added up.
         """
         losses = {}
-        for name, target in targets.items():
+        counts = self._labelled(batch)
+        for name, target in batch.targets.items():
             each = self.tasks[name].loss(predictions[name].float(), target.value)
-            count = target.present.sum()
             if means is not None:
-                _add(means, name, each.detach()[target.present])
-            if self.trainer.world_size > 1:
-                counts = self.all_gather(count)
-                assert isinstance(counts, Tensor)
-                count = counts.float().mean()
-            if count > 0:
-                losses[name] = masked_mean(each, target.present, count)
+                _add(means, name, each.detach(), target.present)
+            if counts[name]:
+                losses[name] = masked_mean(each, target.present, counts[name])
         return losses
+
+    def _labelled(self, batch: Batch) -> dict[str, float]:
+        """How many images have each task's label, as a mean over the processes."""
+        if self.trainer.world_size == 1:
+            return dict(batch.labelled)
+        own = torch.tensor(list(batch.labelled.values()), dtype=torch.float32, device=self.device)
+        return dict(zip(batch.labelled, self._average(own).tolist(), strict=True))
 
     def _update(self, step: Step, batch_idx: int) -> dict[str, Tensor]:
         """Balances, differentiates, takes the optimiser's step; returns the tasks' weights."""
@@ -143,7 +151,7 @@ class MultiTaskModule(pl.LightningModule):
         with keeping_statistics(self.model.modules()):
             losses = self._losses(batch, batch_idx)
         values = self._over_processes(losses)
-        self._check_finite(values)
+        self._watch(values)
         self.balancer.look_back(values)
 
     def _measures_conflict(self, batch_idx: int) -> bool:
@@ -174,6 +182,7 @@ class MultiTaskModule(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), self.config.clip_norm)
 
     def on_train_epoch_end(self) -> None:
+        self._check_finite()
         self.balancer.end_epoch()
         self._share_statistics()
         if self.trainer.val_dataloaders is None:
@@ -184,10 +193,23 @@ class MultiTaskModule(pl.LightningModule):
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
         self._log({"train/lr": optimizer.param_groups[0]["lr"]})
 
-    def _check_finite(self, values: Mapping[str, Tensor]) -> None:
-        if not bool(torch.isfinite(torch.stack(list(values.values()))).all()):
-            bad = [name for name, value in values.items() if not bool(torch.isfinite(value))]
-            raise self._diverged(", ".join(bad))
+    def _watch(self, values: dict[str, Tensor]) -> None:
+        """Looks every so often whether the losses are still numbers."""
+        self._unseen.append(values)
+        # Gradient methods wait for the GPU anyway, and their solvers take nothing but numbers.
+        if self.balancer.BY_GRADIENTS or len(self._unseen) == LOOK_EVERY:
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Raises :class:`TrainingError` for a loss that is no number since the last look."""
+        unseen, self._unseen = self._unseen, []
+        if not unseen:
+            return
+        finite = torch.isfinite(torch.stack([v for values in unseen for v in values.values()]))
+        names = [name for values in unseen for name in values]
+        bad = [name for name, fine in zip(names, finite.tolist(), strict=True) if not fine]
+        if bad:
+            raise self._diverged(", ".join(dict.fromkeys(bad)))
 
     def _take(self, means: nn.ModuleDict) -> dict[str, MetricValue]:
         """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
@@ -220,7 +242,7 @@ class MultiTaskModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model.forward_views(batch.views, batch.routes)
-        losses = self._task_losses(predictions, batch.targets, self.val_means)
+        losses = self._task_losses(predictions, batch, self.val_means)
         if losses:
             _add(self.val_means, "loss", self._reported(self._over_processes(losses)))
         for name, target in batch.targets.items():
@@ -278,6 +300,14 @@ class MultiTaskModule(pl.LightningModule):
 
     # -- helpers --------------------------------------------------------------------------------
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Does not wait for the copy: the loader's memory is pinned where there is a GPU."""
+        moved = batch.to(device, non_blocking=True)
+        assert isinstance(moved, Batch)
+        return moved
+
     def _log(self, values: Mapping[str, Any]) -> None:
         """To TensorBoard and the progress bar; lists and missing values have no place there."""
         numbers = {
@@ -287,7 +317,7 @@ class MultiTaskModule(pl.LightningModule):
             self.logger.log_metrics(numbers, step=self.current_epoch + 1)
 
 
-def _add(means: nn.ModuleDict, name: str, losses: Tensor) -> None:
+def _add(means: nn.ModuleDict, name: str, losses: Tensor, present: Tensor | None = None) -> None:
     mean = means[name]
     assert isinstance(mean, LabelledMean)
-    mean.add(losses)
+    mean.add(losses, present)

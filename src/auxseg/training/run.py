@@ -31,7 +31,12 @@ from auxseg.training.files import (
 from auxseg.types import ClassNames
 
 #: Options that change where and how fast a run computes, not what: they may differ on resume.
-MAY_DIFFER = frozenset({"training.accelerator", "data.num_workers", "data.root", "data.cache_dir"})
+MAY_DIFFER = frozenset(
+    {
+        *("training.accelerator", "training.checkpointing"),
+        *("data.num_workers", "data.root", "data.cache_dir"),
+    }
+)
 
 
 class RunDirectory:
