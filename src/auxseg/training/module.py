@@ -237,6 +237,7 @@ class MultiTaskModule(pl.LightningModule):
     # -- validation -----------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
+        self._check_finite()  # before validation tells of it in other words
         self._image_counts = []
         self._share_statistics()
 
