@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from auxseg.cli.bench import bench
 from auxseg.cli.data import data
 from auxseg.cli.evaluate import evaluate
 from auxseg.cli.predict import predict
@@ -20,7 +21,7 @@ __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     verb.__name__: verb
-    for verb in (presets, train, evaluate, predict, report, reproduce, study, data)
+    for verb in (presets, train, evaluate, predict, report, reproduce, study, data, bench)
 }
 
 

@@ -1,0 +1,130 @@
+"""The work of a preset's network: one training step, one batch of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from auxseg import build
+from auxseg.balancing import Step
+from auxseg.bench.clock import Work
+from auxseg.config import Config
+from auxseg.models import MultiTaskModel
+from auxseg.tasks import masked_mean
+from auxseg.training.optimizer import make_optimizer
+from auxseg.types import Batch, ClassNames, LabelledImages
+
+#: What the networks of a benchmark tell apart; costs hardly depend on it.
+CLASSES = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
+
+
+def training_step(config: Config, device: torch.device) -> Work:
+    """A step as training takes it, from a batch on the device to the updated weights."""
+    tasks = build.make_tasks(config, CLASSES)
+    model = _network(config, device).train()
+    balancer = build.make_balancer(config, tasks).to(device)
+    optimizer = make_optimizer(model, balancer, config.training)
+    batch = random_batch(config).to(device)
+    precision = _autocast(config, device)
+
+    def run() -> None:
+        with precision():
+            predictions = model.forward_views(batch.views, batch.routes)
+        losses = {
+            name: masked_mean(
+                tasks[name].loss(predictions[name].float(), target.value), target.present
+            )
+            for name, target in batch.targets.items()
+        }
+        optimizer.zero_grad()
+        balancer.backward(
+            Step(
+                losses=losses,
+                values={name: loss.detach() for name, loss in losses.items()},
+                shared=model.shared_parameters(),
+                specific=model.specific_parameters(),
+                backward=Tensor.backward,
+                average=lambda tensor: tensor,
+            )
+        )
+        optimizer.step()
+
+    return Work(run, count_flops(run), config.training.batch_size)
+
+
+def prediction(config: Config, device: torch.device, names: Collection[str] | None = None) -> Work:
+    """A batch of predictions by the trained network.
+
+    Args:
+        names: the tasks that are wanted; all by default. What only others need is not computed.
+    """
+    model = _network(config, device).eval()
+    batch = random_batch(config).to(device)
+    routes = {
+        view: wanted
+        for view, all_names in batch.routes.items()
+        if (wanted := tuple(name for name in all_names if names is None or name in names))
+    }
+    precision = _autocast(config, device)
+
+    @torch.inference_mode()
+    def run() -> None:
+        with precision():
+            for view, wanted in routes.items():
+                model(batch.views[view], wanted)
+
+    return Work(run, count_flops(run), config.training.batch_size)
+
+
+def random_batch(config: Config) -> Batch:
+    """Noise with every label, prepared for this system's tasks."""
+    size, count = config.data.image_size, config.training.batch_size
+    assert size is not None
+    draw = torch.Generator().manual_seed(0)
+    bare = LabelledImages.without_labels(torch.rand(count, 3, size, size, generator=draw))
+    images = replace(
+        bare,
+        mask=torch.randint(0, len(CLASSES.mask), (count, size, size), generator=draw).to(
+            bare.mask.dtype
+        ),
+        label=torch.arange(count) % len(CLASSES.label),
+        box=torch.tensor([0.2, 0.3, 0.6, 0.7]).repeat(count, 1),
+        has_mask=torch.ones(count, dtype=torch.bool),
+    )
+    tasks = build.make_tasks(config, CLASSES)
+    return build.Prepare(tasks, build.make_views(config, tasks), augment=None, seed=0)(images)
+
+
+def count_flops(run: Callable[[], Any]) -> int:
+    """Arithmetic operations of convolutions and products in one run."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops())
+
+
+def _network(config: Config, device: torch.device) -> MultiTaskModel:
+    model = build.make_model(config, build.make_tasks(config, CLASSES)).to(device)
+    model.checkpoint_activations(config.training.checkpointing)
+    if config.training.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.training.compile:
+        model.compile()
+    return model
+
+
+def _autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    dtype = dtype_of(config)
+    return lambda: torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def dtype_of(config: Config) -> torch.dtype:
+    """The precision of convolutions and products."""
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(
+        config.training.precision, torch.float32
+    )
