@@ -82,8 +82,8 @@ def _configs(parsed: Any, image_size: int, batch_size: int) -> dict[str, Any]:
             name,
             weights="none",
             width=parsed.width,
-            image_size=parsed.image_size or image_size,
-            batch_size=parsed.batch_size or batch_size,
+            image_size=image_size if parsed.image_size is None else parsed.image_size,
+            batch_size=batch_size if parsed.batch_size is None else parsed.batch_size,
             **{
                 "training.precision": parsed.precision,
                 "training.checkpointing": parsed.checkpointing,
