@@ -59,7 +59,7 @@ def test_what_is_no_checkout(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
     with pytest.raises(UsageError, match="allowed are mtan"):
         peer_works("libmtl", tmp_path, 1, 32, cpu)
-    with pytest.raises(DataError, match="model_segnet_single.py: cannot be read"):
+    with pytest.raises(DataError, match=r"model_segnet_single\.py: cannot be read"):
         peer_works("mtan", tmp_path, 1, 32, cpu)
     (checkout(tmp_path) / "im2im_pred" / "model_segnet_single.py").write_text("x = 1")
     with pytest.raises(DataError, match="no class SegNet"):
