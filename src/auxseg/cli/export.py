@@ -61,7 +61,7 @@ def _describe(found: Any) -> str:
     lines = [
         f"{found.path}: {', '.join(found.tasks)}; {found.size / 1e6:.1f} MB",
         f"{kept:,} of the run's {all_:,} parameters, batch norms folded",
-        f"largest difference from the run's outputs: {found.difference:.1e}",
+        str(found.agreement),
     ]
     if found.int8 is not None:
         lines.append(str(found.int8))

@@ -38,7 +38,7 @@ def predict(arguments: Sequence[str]) -> int:
         raise UsageError(f"--batch-size: {parsed.batch_size} is too small, the least allowed is 1")
     paths = find_images(parsed.images)
     predictor = load(parsed.run, parsed.accelerator)
-    if parsed.attention and not predictor.network.attentive:
+    if parsed.attention and not predictor.attentive:
         raise UsageError(f"--attention: {parsed.run} has no attention masks to show")
     failures = 0
     out = Path(parsed.out)

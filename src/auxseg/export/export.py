@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from auxseg.build import make_views
-from auxseg.errors import AuxsegError, UsageError
+from auxseg.errors import UsageError
 from auxseg.evaluation.measure import load_model
+from auxseg.export.check import Agreement, agreement, require
 from auxseg.export.formats import FORMATS, need_onnx, trace
 from auxseg.export.int8 import Int8, quantise
 from auxseg.export.metadata import as_text, describe
 from auxseg.export.network import ShippedNetwork
-from auxseg.predict import open_exported
 from auxseg.training.files import check_folder, replacing
 from auxseg.training.run import RunDirectory
-from auxseg.types import LabelledImages
 
 __all__ = ["FORMATS", "Exported", "export"]
-
-#: Largest difference that any output of a file may have from the run's own.
-TOLERANCE = 1e-4
 
 #: Endings by which files are recognised again.
 ENDINGS = {"onnx": ".onnx", "torch": ".pt2"}
@@ -40,8 +32,7 @@ class Exported:
         tasks: the tasks it holds.
         parameters: how many numbers its network has, and how many the run's has.
         size: of the file, in bytes.
-        difference: the largest from any output of the run's network on the images compared; of
-            the file in 32 bits, where it was then quantised.
+        agreement: how far the file, in 32 bits, is from the run.
         int8: what quantising cost; None where nothing was quantised.
     """
 
@@ -49,7 +40,7 @@ class Exported:
     tasks: tuple[str, ...]
     parameters: tuple[int, int]
     size: int
-    difference: float
+    agreement: Agreement
     int8: Int8 | None = None
 
 
@@ -86,23 +77,17 @@ def export(
     network = ShippedNetwork(model, views, names)
     metadata = describe(run, config, classes, known, views, names)
     program = trace(network)
-
-    def full(images: Tensor) -> dict[str, Tensor]:
-        return model.forward_views(views(LabelledImages.without_labels(images), None), views.routes)
-
     assert config.data.image_size is not None
     with replacing(out) as temporary:
         temporary.write_bytes(FORMATS[format](program, as_text(metadata)))
-        difference = largest_difference(temporary, ENDINGS[format], full, config.data.image_size)
-        if not difference <= TOLERANCE:
-            raise AuxsegError(
-                f"{out}: not written, its outputs differ by {difference:.2g} from the run's; "
-                f"at most {TOLERANCE:g} is allowed"
-            )
+        agreed = agreement(
+            temporary, ENDINGS[format], network, model, views, config.data.image_size
+        )
+        require(agreed, out)
         found = quantise(temporary, run, root, metadata) if int8 else None
         size = temporary.stat().st_size
     parameters = tuple(sum(one.numel() for one in net.parameters()) for net in (network, model))
-    return Exported(out, names, parameters, size, difference, found)  # type: ignore[arg-type]
+    return Exported(out, names, parameters, size, agreed, found)  # type: ignore[arg-type]
 
 
 def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:
@@ -123,22 +108,3 @@ def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], i
     check_folder(out.parent)
     if format == "onnx":
         need_onnx()
-
-
-@torch.inference_mode()
-def largest_difference(
-    path: Path, ending: str, full: Callable[[Tensor], dict[str, Tensor]], size: int
-) -> float:
-    """The largest difference of a file's outputs from the run's on random images.
-
-    Two batches: two images of the run's size, and three of a size that no stride divides.
-    """
-    network: Any = open_exported(path, torch.device("cpu"), ending)
-    generator = torch.Generator().manual_seed(0)
-    differences = []
-    for shape in ((2, 3, size, size), (3, 3, size + 5, size // 2 + 3)):
-        images = torch.rand(*shape, generator=generator)
-        expected = full(images)
-        for name, output in network(images).tasks.items():
-            differences.append(float((output - expected[name]).abs().max()))
-    return max(differences)

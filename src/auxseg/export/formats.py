@@ -45,7 +45,7 @@ def onnx_bytes(program: ExportedProgram, metadata: str) -> bytes:
         UsageError: onnx or onnxscript is not installed.
     """
     need_onnx()
-    names = list(program.call_spec.out_spec.context)  # type: ignore[union-attr]
+    names = list(program.call_spec.out_spec.context)
     with torch.no_grad(), quiet():
         exported = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
     assert exported is not None

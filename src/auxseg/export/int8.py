@@ -136,7 +136,7 @@ def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes
         quantize_static,
     )
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             starts = range(0, len(images), CALIBRATION_BATCH)
             self.batches = iter([images[start : start + CALIBRATION_BATCH] for start in starts])

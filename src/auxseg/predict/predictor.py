@@ -88,6 +88,11 @@ class Predictor:
         self.network = network
         self.tasks, self.size = network.tasks, network.size
 
+    @property
+    def attentive(self) -> bool:
+        """Whether the network can show attention masks."""
+        return self.network.attentive
+
     def predict(
         self,
         image: str | Path | np.ndarray,
