@@ -50,7 +50,14 @@ def torch_run(content: bytes) -> Run:
     return lambda images: {name: one.detach().numpy() for name, one in program(images).items()}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+#: Tracing takes seconds. MTAN's files are also tested through the verb (tests/integration).
+QUICK = "hard-sharing"
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in ARCHITECTURES],
+)
 def test_files_answer_as_the_run_does(architecture: str) -> None:
     preset, names = CASES[architecture]
     assert PRESETS[preset].architecture == architecture
