@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from auxseg.cli.bench import bench
 from auxseg.cli.data import data
 from auxseg.cli.evaluate import evaluate
+from auxseg.cli.export import export
 from auxseg.cli.predict import predict
 from auxseg.cli.presets import presets
 from auxseg.cli.report import report
@@ -21,7 +22,7 @@ __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     verb.__name__: verb
-    for verb in (presets, train, evaluate, predict, report, reproduce, study, data, bench)
+    for verb in (presets, train, evaluate, predict, report, reproduce, study, data, export, bench)
 }
 
 

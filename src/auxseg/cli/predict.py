@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ def predict(arguments: Sequence[str]) -> int:
     parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
     )
-    parser.add_argument("run", type=str, help="a run directory")
+    parser.add_argument(
+        "run", type=str, help="a run directory, or a file of auxseg export (.onnx, .pt2)"
+    )
     parser.add_argument("images", type=str, nargs="+", help="image files, and folders of them")
     parser.add_argument("--out", type=str, required=True, help="the folder for masks and overlays")
     parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
+    parser.add_argument("--batch-size", type=int, default=8, help="photos per forward pass")
     parser.add_argument(
         "--attention",
         action="store_true",
@@ -30,23 +34,46 @@ def predict(arguments: Sequence[str]) -> int:
         "megabytes a photo) and as a picture (NAME_attention.png)",
     )
     parsed = parser.parse(arguments)
+    if parsed.batch_size < 1:
+        raise UsageError(f"--batch-size: {parsed.batch_size} is too small, the least allowed is 1")
     paths = find_images(parsed.images)
     predictor = load(parsed.run, parsed.accelerator)
     if parsed.attention and not predictor.attentive:
-        raise UsageError(f"--attention: {predictor.config.preset} has no attention masks")
+        raise UsageError(f"--attention: {parsed.run} has no attention masks to show")
     failures = 0
     out = Path(parsed.out)
-    for found in predict_files(predictor, paths, out, attention=parsed.attention):
-        if isinstance(found, AuxsegError):
-            failures += 1
-            print(f"auxseg: {found}", file=sys.stderr)
-            continue
-        stem, prediction = found
-        if parsed.attention:
-            write_attention(out / f"{stem}_attention.png", prediction)
-        print(_describe(prediction))
+    found = predict_files(
+        predictor, paths, out, attention=parsed.attention, batch_size=parsed.batch_size
+    )
+    with _progress(len(paths)) as advance:
+        for result in found:
+            advance()
+            if isinstance(result, AuxsegError):
+                failures += 1
+                print(f"auxseg: {result}", file=sys.stderr)
+                continue
+            stem, prediction = result
+            if parsed.attention:
+                write_attention(out / f"{stem}_attention.png", prediction)
+            print(_describe(prediction))
     print(f"{len(paths) - failures} of {len(paths)} images predicted into {parsed.out}")
     return 1 if failures else 0
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, below the lines that are printed; nothing where stderr is piped."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Lines for a pipe must not pass through the console of the bar.
+    console, both = Console(stderr=True), sys.stdout.isatty()
+    with Progress(console=console, redirect_stdout=both, transient=True) as progress:
+        task = progress.add_task(f"predicting {total} images", total=total)
+        yield lambda: progress.advance(task)
 
 
 def _describe(prediction: Any) -> str:

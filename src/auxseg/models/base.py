@@ -126,9 +126,20 @@ class MultiTaskModel(nn.Module, ABC):
     def _of_tasks(self, child: nn.Module) -> bool:
         return isinstance(child, nn.ModuleDict) and set(child) <= set(self.heads)
 
+    def prune(self, names: Collection[str]) -> None:
+        """Removes, in place, every module that none of these outputs needs."""
+        for child in [child for child in self.children() if self._of_tasks(child)]:
+            assert isinstance(child, nn.ModuleDict)
+            for name in set(child) - set(names):
+                del child[name]
+
     def prepare(self, image: Tensor) -> Tensor:
         """An image in [0, 1] → what the first convolution reads: normalised and padded."""
-        return pad_to_stride((image - self.mean) / self.std)
+        return pad_to_stride(self.normalise(image))
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """An image in [0, 1] → mean 0 and standard deviation 1 over ImageNet, same shape."""
+        return (image - self.mean) / self.std
 
     @abstractmethod
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:

@@ -33,6 +33,8 @@ class CrossStitch(MultiTaskModel):
 
     def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
         super().__init__(heads, width, in_channels)
+        #: Whose encoders there are: all that were trained, also where heads are pruned later.
+        self.trained = tuple(heads)
         # The primary task's encoder is the one that every architecture has. The others are keyed by
         # their task, so that it starts with the same weights in every system, but not by its bare
         # name: that would make them the task's own.
@@ -49,13 +51,13 @@ class CrossStitch(MultiTaskModel):
         return [self.encoder, *self.further.values()]  # type: ignore[list-item]
 
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-        levels: dict[str, list[Level]] = {name: [] for name in self.heads}
+        levels: dict[str, list[Level]] = {name: [] for name in self.trained}
         mixed = [image] * len(levels)
         for number, stitch in enumerate(self.stitches):
             for own, encoder, features in zip(levels.values(), self.encoders, mixed, strict=True):
                 own.append(encoder.block(number, features))
             mixed = list(stitch(torch.stack([own[-1].pooled for own in levels.values()])))
-        found = dict(zip(self.heads, mixed, strict=True))
+        found = dict(zip(self.trained, mixed, strict=True))
         return {
             name: self.decoders[name](found[name], [level.indices for level in levels[name]])
             if name in self.decoders

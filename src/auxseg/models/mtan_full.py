@@ -47,6 +47,12 @@ class MTANFull(AttentiveEncoder):
             }
         )
 
+    def prune(self, names: Collection[str]) -> None:
+        """Without a dense output nothing reads the shared decoder."""
+        super().prune(names)
+        if not self.dense and hasattr(self, "decoder"):
+            del self.decoder, self.decoder_outer, self.decoder_attention
+
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         levels, features = self.attend(image, names)
         dense = [name for name in names if name in self.dense]

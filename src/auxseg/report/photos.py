@@ -8,7 +8,7 @@ from typing import Any
 
 from auxseg import build
 from auxseg.evaluation.systems import System, photo_source
-from auxseg.predict import Predictor
+from auxseg.predict import Predictor, load
 from auxseg.report.gallery import SCORE, Choice, choose
 from auxseg.types import Sample
 
@@ -67,7 +67,7 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
     return Photos(
         data,
         split,
-        predictors={system.name: Predictor(system.first) for system in same},
+        predictors={system.name: load(system.first) for system in same},
         scores=scores,
         choices=choose(held_out, names, list(scores.values())),
         left_out=[system.name for system in systems if system not in same],

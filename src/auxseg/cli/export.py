@@ -1,0 +1,68 @@
+"""``auxseg export``: a run's network as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from auxseg.cli.show import split_names
+from auxseg.options import verb_parser
+
+
+def export(arguments: Sequence[str]) -> int:
+    """write a run's network as one file that runs without auxseg"""
+    from auxseg.export import FORMATS
+    from auxseg.export import export as write
+
+    parser = verb_parser("export", export, "auxseg export runs/photos --out photos.onnx")
+    parser.add_argument("run", type=str, help="a run directory")
+    parser.add_argument("--out", type=str, required=True, help="the file: NAME.onnx or NAME.pt2")
+    parser.add_argument(
+        "--format",
+        type=str,
+        default="onnx",
+        help=f"{' or '.join(FORMATS)} (a program of torch.export, NAME.pt2)",
+    )
+    parser.add_argument(
+        "--tasks",
+        type=str | None,
+        default=None,
+        help="the tasks to keep, such as segmentation,classification; by default the primary one. "
+        "What only others need is left out",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="quantise to 8 bits, calibrated on training images, and say what that costs on the "
+        "validation images (onnx)",
+    )
+    parser.add_argument(
+        "--root",
+        type=str | None,
+        default=None,
+        help="where the run's data lie now, if moved (--int8)",
+    )
+    parsed = parser.parse(arguments)
+    names = split_names("--tasks", parsed.tasks) if parsed.tasks is not None else ()
+    found = write(
+        parsed.run,
+        parsed.out,
+        format=parsed.format,
+        tasks=names,
+        int8=parsed.int8,
+        root=parsed.root,
+    )
+    print(_describe(found))
+    return 0
+
+
+def _describe(found: Any) -> str:
+    kept, all_ = found.parameters
+    lines = [
+        f"{found.path}: {', '.join(found.tasks)}; {found.size / 1e6:.1f} MB",
+        f"{kept:,} of the run's {all_:,} parameters, batch norms folded",
+        str(found.agreement),
+    ]
+    if found.int8 is not None:
+        lines.append(str(found.int8))
+    return "\n".join(lines)

@@ -1,0 +1,95 @@
+"""Whether an exported file answers as the run does."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from auxseg.errors import AuxsegError
+from auxseg.export.network import ShippedNetwork
+from auxseg.models import MultiTaskModel
+from auxseg.predict import open_exported
+from auxseg.tasks import Views
+from auxseg.types import LabelledImages
+
+#: Largest difference that an output may have from the run's own.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far outputs are from the run's, on random images.
+
+    Two images may be compared in 32 bits and yet differ at places by more than rounding: where two
+    pixels of a pooling window are as good as equal, rounding decides which of them is unpooled,
+    and a value lands one pixel further. A run differs so from itself on another machine. So the
+    graph is judged in double precision, where no two pixels are that close, and of the file most
+    values.
+
+    Attributes:
+        exact: largest difference of the pruned, folded network in double precision.
+        largest: largest difference of the file, in 32 bits.
+        share: of the file's values, those within :data:`TOLERANCE`; the least of any output.
+    """
+
+    exact: float
+    largest: float
+    share: float
+
+    def __bool__(self) -> bool:
+        return self.exact <= TOLERANCE and self.share >= 0.5
+
+    def __str__(self) -> str:
+        return (
+            f"largest difference from the run's outputs {self.largest:.1e}, {self.share:.2%} of "
+            f"the values within {TOLERANCE:g}; in double precision {self.exact:.1e}"
+        )
+
+
+def agreement(
+    path: Path, ending: str, network: ShippedNetwork, model: MultiTaskModel, views: Views, size: int
+) -> Agreement:
+    """Compares a file, and the network it was made from, with a run's network.
+
+    On an image of the run's size, and three of a size that is no multiple of the stride.
+    """
+    file = open_exported(path, torch.device("cpu"), ending)
+    doubles = copy.deepcopy(network).double(), copy.deepcopy(model).double()
+    generator = torch.Generator().manual_seed(0)
+    exact, single = [], []
+    for shape in ((1, 3, size, size), (3, 3, 45, 70)):
+        images = torch.rand(*shape, generator=generator)
+        expected = _outputs(model, views, images)
+        with torch.inference_mode():
+            single += _differences(file(images).tasks, expected)
+            found = doubles[0](images.double())
+        exact += _differences(found, _outputs(doubles[1], views, images.double()))
+    return Agreement(
+        exact=max(float(one.max()) for one in exact),
+        largest=max(float(one.max()) for one in single),
+        share=min(float((one <= TOLERANCE).double().mean()) for one in single),
+    )
+
+
+@torch.inference_mode()
+def _outputs(model: MultiTaskModel, views: Views, images: Tensor) -> dict[str, Tensor]:
+    return model.forward_views(views(LabelledImages.without_labels(images), None), views.routes)
+
+
+def _differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[Tensor]:
+    """|found − expected| of each output, as parts of the run's largest value where that is > 1."""
+    return [
+        (output - expected[name]).abs() / expected[name].abs().max().clamp_min(1)
+        for name, output in found.items()
+    ]
+
+
+def require(agreed: Agreement, out: Path) -> None:
+    """Raises :class:`AuxsegError` where a file is not to be written."""
+    if not agreed:
+        raise AuxsegError(f"{out}: not written, it is not what the run computes ({agreed})")

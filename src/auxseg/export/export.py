@@ -1,0 +1,110 @@
+"""``auxseg export``: a run's network, pruned, traced, compared with the run's, then published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from auxseg.build import make_views
+from auxseg.errors import UsageError
+from auxseg.evaluation.measure import load_model
+from auxseg.export.check import Agreement, agreement, require
+from auxseg.export.formats import FORMATS, need_onnx, trace
+from auxseg.export.int8 import Int8, quantise
+from auxseg.export.metadata import as_text, describe
+from auxseg.export.network import ShippedNetwork
+from auxseg.training.files import check_folder, replacing
+from auxseg.training.run import RunDirectory
+
+__all__ = ["FORMATS", "Exported", "export"]
+
+#: Endings by which files are recognised again.
+ENDINGS = {"onnx": ".onnx", "torch": ".pt2"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        tasks: the tasks it holds.
+        parameters: how many numbers its network has, and how many the run's has.
+        size: of the file, in bytes.
+        agreement: how far the file, in 32 bits, is from the run.
+        int8: what quantising cost; None where nothing was quantised.
+    """
+
+    path: Path
+    tasks: tuple[str, ...]
+    parameters: tuple[int, int]
+    size: int
+    agreement: Agreement
+    int8: Int8 | None = None
+
+
+def export(
+    run_dir: str | Path,
+    out: str | Path,
+    *,
+    format: str = "onnx",
+    tasks: Sequence[str] = (),
+    int8: bool = False,
+    root: str | None = None,
+) -> Exported:
+    """Writes some tasks of a run's network as one file that runs without auxseg.
+
+    Args:
+        run_dir: the run, whose best weights are taken.
+        out: the file, ``.onnx`` or ``.pt2``.
+        format: onnx, or torch for a program of ``torch.export``.
+        tasks: the tasks to keep; by default the run's primary one.
+        int8: quantise to 8 bits (see :mod:`auxseg.export.int8`); ONNX only.
+        root: for ``int8``, where the run's data lie now, if they moved since training.
+
+    Raises:
+        UsageError: an unknown format or task, a file name of another ending, a missing package.
+        DataError: no run, or one without weights.
+        AuxsegError: the file's outputs are not those of the run; nothing is written.
+    """
+    out, run = Path(out), RunDirectory(run_dir)
+    config, classes = run.read_config()
+    names = tuple(tasks) or config.tasks.names[:1]
+    _check(out, format, names, config.tasks.names, int8)
+    model, known = load_model(run, config, classes)
+    views = make_views(config, known)
+    network = ShippedNetwork(model, views, names)
+    metadata = describe(run, config, classes, known, views, names)
+    program = trace(network)
+    assert config.data.image_size is not None
+    with replacing(out) as temporary:
+        temporary.write_bytes(FORMATS[format](program, as_text(metadata)))
+        agreed = agreement(
+            temporary, ENDINGS[format], network, model, views, config.data.image_size
+        )
+        require(agreed, out)
+        found = quantise(temporary, run, root, metadata) if int8 else None
+        size = temporary.stat().st_size
+    parameters = tuple(sum(one.numel() for one in net.parameters()) for net in (network, model))
+    return Exported(out, names, parameters, size, agreed, found)  # type: ignore[arg-type]
+
+
+def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:
+    """Raises :class:`UsageError` for what cannot be exported, before anything is computed."""
+    if format not in FORMATS:
+        raise UsageError(f"--format: {format!r} is unknown; allowed are {', '.join(FORMATS)}")
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--tasks: the run has no {name!r}; its tasks are {', '.join(known)}")
+    if out.suffix != ENDINGS[format]:
+        raise UsageError(f"--out: {out} has to end in {ENDINGS[format]} for --format {format}")
+    if out.is_dir():
+        raise UsageError(f"--out: {out} is a folder; it takes a file")
+    if int8 and format != "onnx":
+        raise UsageError("--int8: goes with --format onnx only")
+    if int8 and "segmentation" not in names:
+        raise UsageError("--int8: its loss is measured on segmentation; add that to --tasks")
+    check_folder(out.parent)
+    if format == "onnx":
+        need_onnx()

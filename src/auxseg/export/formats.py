@@ -1,0 +1,108 @@
+"""From a network to a file's bytes: ONNX, or a program of ``torch.export``."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from auxseg.errors import UsageError
+from auxseg.predict.exported import EXTRA_FILE, PROPERTY
+
+#: Names of the input's free sizes, as an ONNX file shows them.
+AXES = {0: "batch", 2: "height", 3: "width"}
+
+
+def trace(network: nn.Module) -> ExportedProgram:
+    """The network as a graph that takes (N, 3, H, W) of any N, H and W."""
+    sizes = {axis: Dim(name, min=1) for axis, name in AXES.items()}
+    # No size here may be 0 or 1, or equal another: the tracer would take that for the rule.
+    example = torch.rand(2, 3, 70, 90)
+    with torch.no_grad(), quiet():
+        return torch.export.export(network, (example,), dynamic_shapes={"image": sizes})
+
+
+def torch_bytes(program: ExportedProgram, metadata: str) -> bytes:
+    """A ``.pt2`` archive, for ``torch.export.load``."""
+    stream = io.BytesIO()
+    with quiet():
+        torch.export.save(program, stream, extra_files={EXTRA_FILE: metadata})
+    return stream.getvalue()
+
+
+def onnx_bytes(program: ExportedProgram, metadata: str) -> bytes:
+    """An ONNX model; outputs are named by their keys in what the network returns.
+
+    Raises:
+        UsageError: onnx or onnxscript is not installed.
+    """
+    need_onnx()
+    names = list(program.call_spec.out_spec.context)
+    with torch.no_grad(), quiet():
+        exported = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
+    assert exported is not None
+    return with_metadata(_named_axes(exported.model_proto), metadata).SerializeToString()
+
+
+def with_metadata(model: Any, metadata: str) -> Any:
+    """An ``onnx.ModelProto`` with the metadata as a property, in place of others."""
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = PROPERTY, metadata
+    return model
+
+
+def _named_axes(model: Any) -> Any:
+    """Calls the free sizes batch, height and width, where the tracer calls them s40, s73, s6."""
+    shape = model.graph.input[0].type.tensor_type.shape
+    words = {shape.dim[axis].dim_param: name for axis, name in AXES.items()}
+
+    def rename(found: re.Match[str]) -> str:
+        return words.get(found[0], found[0])
+
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:
+                size.dim_param = re.sub(r"\w+", rename, size.dim_param)
+    return model
+
+
+def need_onnx() -> None:
+    """Raises :class:`UsageError` unless everything that writes and checks ONNX is installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"--format onnx: needs {error.name}: pip install auxseg[export]") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps to themselves what the exporters log about their own workings."""
+    names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "root")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+FORMATS: dict[str, Callable[[ExportedProgram, str], bytes]] = {
+    "onnx": onnx_bytes,
+    "torch": torch_bytes,
+}

@@ -1,0 +1,65 @@
+"""What an exported file says of itself, so that it can be used without the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from auxseg.config import Config
+from auxseg.predict.exported import FORMAT
+from auxseg.tasks import Task, Views
+from auxseg.training.run import RunDirectory
+from auxseg.types import ClassNames
+
+
+def describe(
+    run: RunDirectory,
+    config: Config,
+    classes: ClassNames,
+    tasks: dict[str, Task],
+    views: Views,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key."""
+    epoch, metrics = run.best_metrics()
+    route = {name: view for view, routed in views.routes.items() for name in routed}
+    return {
+        "format": FORMAT,
+        "auxseg": version("auxseg"),
+        "preset": config.preset,
+        "architecture": config.model.architecture,
+        "width": config.model.width,
+        "tasks": {
+            name: {
+                "options": dict(config.tasks.options.get(name, {})),
+                "kind": tasks[name].head.kind,
+                "channels": tasks[name].head.channels,
+                "view": route[name],
+            }
+            for name in names
+        },
+        "classes": {"mask": list(classes.mask), "label": list(classes.label)},
+        "image_size": config.data.image_size,
+        "input": {
+            "name": "image",
+            "dtype": "float32",
+            "layout": "NCHW",
+            "colours": "RGB",
+            "range": [0, 1],
+            "sizes": "any; best the size trained at",
+        },
+        "preprocessing": (
+            "stretch the photo to image_size × image_size (area average where it shrinks, else "
+            "bilinear) and divide by 255; normalisation, views and padding are in the graph"
+        ),
+        "validation": {
+            "epoch": epoch,
+            **{key: value for key, value in metrics.items() if key.split("/")[0] in names},
+        },
+    }
+
+
+def as_text(metadata: dict[str, Any]) -> str:
+    return json.dumps(metadata, ensure_ascii=False)

@@ -1,0 +1,105 @@
+"""A trained network as it is shipped: some of its tasks, batch norms folded, any input size."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from auxseg.models import MultiTaskModel
+from auxseg.models.heads import GlobalHead
+from auxseg.models.layers import STRIDE
+from auxseg.tasks import Views
+from auxseg.types import LabelledImages
+
+
+class ShippedNetwork(nn.Module):
+    """RGB in [0, 1] → the raw outputs of the chosen tasks; views and normalisation are inside.
+
+    Sizes are traced as symbols here, so nothing may branch on them: where the model itself pads,
+    crops and pools by Python's integers, this gathers rows and columns by index.
+
+    Args:
+        model: the trained network, in evaluation mode; it is copied.
+        views: which input each of its tasks reads.
+        names: the tasks to keep.
+    """
+
+    def __init__(self, model: MultiTaskModel, views: Views, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.model.prune(names)
+        fold_norms(self.model)
+        for module in self.model.modules():
+            if isinstance(module, GlobalHead):
+                module.pool = GridPool(GlobalHead.GRID)  # type: ignore[assignment]
+        self.views, self.names = views, tuple(names)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """float32 (N, 3, H, W), any sizes → task → (N, K, H, W) or (N, K), as the heads give it."""
+        rows, columns = (torch.arange(side) for side in image.shape[-2:])
+        views = self.views(LabelledImages.without_labels(image), None)
+        outputs: dict[str, Tensor] = {}
+        for view, tasks in self.views.routes.items():
+            names = [name for name in tasks if name in self.names]
+            if names:
+                features = self.model.features(pad(self.model.normalise(views[view])), names)
+                outputs |= {name: self.model.heads[name](features[name]) for name in names}
+        return {
+            name: outputs[name][:, :, rows][..., columns]
+            if name in self.model.dense
+            else outputs[name]
+            for name in self.names
+        }
+
+
+def fold_norms(model: nn.Module) -> None:
+    """Folds every batch norm that follows a convolution into it, in place (evaluation mode)."""
+    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for number, (layer, norm) in enumerate(itertools.pairwise(list(sequence))):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[number] = fuse_conv_bn_eval(layer, norm)
+                sequence[number + 1] = nn.Identity()
+
+
+def pad(image: Tensor) -> Tensor:
+    """:func:`auxseg.models.layers.pad_to_stride` for sizes that are symbols."""
+    height, width = image.shape[-2:]
+    rows = torch.arange(STRIDE * _tiles(height)).clamp(max=height - 1)
+    columns = torch.arange(STRIDE * _tiles(width)).clamp(max=width - 1)
+    return image[:, :, rows][..., columns]
+
+
+def _tiles(side: int) -> int:
+    """How many strides cover a side, as a size that the tracer knows nothing of.
+
+    Were it (side + 31) // 32, the tracer would find out that one tile makes the deepest features
+    1 pixel wide, take that for a special case, and refuse sides up to 32.
+    """
+    count = torch.nonzero(torch.arange(side) % STRIDE == 0).shape[0]
+    torch._check(count >= 1)
+    return count
+
+
+class GridPool(nn.Module):
+    """``nn.AdaptiveAvgPool2d(grid)`` as two matrix products: ONNX pools known sizes only."""
+
+    def __init__(self, grid: int) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, grid, grid)."""
+        height, width = features.shape[-2:]
+        return self._means(height, features) @ features @ self._means(width, features).T
+
+    def _means(self, side: int, like: Tensor) -> Tensor:
+        """(grid, side): row i averages positions ⌊i·side/grid⌋ to ⌈(i+1)·side/grid⌉ − 1."""
+        cell, position = torch.arange(self.grid)[:, None], torch.arange(side)[None]
+        first, end = cell * side // self.grid, ((cell + 1) * side + self.grid - 1) // self.grid
+        inside = ((position >= first) & (position < end)).to(like.dtype)
+        return inside / inside.sum(dim=1, keepdim=True)

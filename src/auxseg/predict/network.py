@@ -1,0 +1,92 @@
+"""What a predictor asks of a network, and a training run's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from auxseg.build import make_views
+from auxseg.evaluation.measure import load_model
+from auxseg.models.attention import AttentionMask, recorded_attention
+from auxseg.tasks import Task
+from auxseg.training.run import RunDirectory
+from auxseg.types import LabelledImages
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network says of a batch.
+
+    Attributes:
+        tasks: task name → (N, K, S, S) for dense tasks, (N, K) for others, as the heads give it.
+        attention: see :func:`auxseg.models.attention.recorded_attention`; empty where it was not
+            asked for or the network has none.
+    """
+
+    tasks: Mapping[str, Tensor]
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Network(ABC):
+    """A trained network, wherever it comes from.
+
+    Attributes:
+        preset: the system that was trained.
+        tasks: the tasks it answers, by name.
+        size: S, the square size of its pictures in pixels.
+        attentive: whether it can show attention masks.
+    """
+
+    preset: str
+    tasks: dict[str, Task]
+    size: int
+    attentive: bool = False
+
+    @abstractmethod
+    def __call__(
+        self, images: Tensor, *, attention: bool = False, seed: int | None = None
+    ) -> Outputs:
+        """Runs it.
+
+        Args:
+            images: float32 (N, 3, S, S) on the CPU, RGB in [0, 1].
+            attention: also keep the attention masks, where it has any.
+            seed: of the noise that a run's view adds when it is trained and measured; None shows
+                the network the photo as it is, as exported files always do.
+        """
+
+
+class RunNetwork(Network):
+    """A run directory's best weights.
+
+    Raises:
+        DataError: no run, or one without weights.
+    """
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        run = RunDirectory(path)
+        config, classes = run.read_config()
+        self.model, self.tasks = load_model(run, config, classes)
+        self.model.to(device)
+        self.device, self.preset = device, config.preset
+        self.views = make_views(config, self.tasks)
+        assert config.data.image_size is not None  # a run's file names the size it used
+        self.size = config.data.image_size
+        self.attentive = any(isinstance(one, AttentionMask) for one in self.model.modules())
+
+    def __call__(
+        self, images: Tensor, *, attention: bool = False, seed: int | None = None
+    ) -> Outputs:
+        views = self.views(LabelledImages.without_labels(images), seed)
+        views = {name: view.to(self.device) for name, view in views.items()}
+        recording: AbstractContextManager[dict[str, Tensor]]
+        recording = recorded_attention(self.model) if attention else nullcontext({})
+        with recording as masks:
+            outputs = self.model.forward_views(views, self.views.routes)
+        return Outputs(outputs, masks)

@@ -1,0 +1,194 @@
+"""Masks, classes and boxes for photos, from a trained run or an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from auxseg.data.decode import read_image, stretch
+from auxseg.evaluation.measure import pick_device
+from auxseg.models.layers import STRIDE
+from auxseg.predict.exported import open_exported
+from auxseg.predict.network import Network, Outputs, RunNetwork
+from auxseg.tasks import draw_all
+from auxseg.tasks.classification import ImageClass
+from auxseg.types import Sample
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one photo.
+
+    Attributes:
+        name: the photo's file name.
+        photo: uint8 (H, W, 3), RGB.
+        outputs: task name → what the task decodes (a mask, an :class:`ImageClass`, a box).
+        overlay: uint8 (H, W, 3), the supervised tasks' outputs drawn over the photo.
+        pictures: task name → uint8 (H, W, 3), of tasks with a picture of their own (edges,
+            denoising, colorization).
+        attention: ``TASK/encoder-J`` → float16 (C_J, H_J, W_J) in [0, 1], the attention mask of
+            this task in block J, where it was asked for and the network has any.
+    """
+
+    name: str
+    photo: np.ndarray
+    outputs: dict[str, Any]
+    overlay: np.ndarray
+    pictures: dict[str, np.ndarray]
+    attention: dict[str, np.ndarray]
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """Class indices, uint8 (H, W), at the photo's own size."""
+        return self.outputs.get("segmentation")
+
+    @property
+    def label(self) -> str | None:
+        """The most probable class."""
+        found: ImageClass | None = self.outputs.get("classification")
+        return found.name if found else None
+
+    @property
+    def probability(self) -> float | None:
+        """That class's probability, in [0, 1]."""
+        found: ImageClass | None = self.outputs.get("classification")
+        return found.probability if found else None
+
+    @property
+    def box(self) -> tuple[float, ...] | None:
+        """xyxy in the photo's pixels."""
+        return self.outputs.get("bbox")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry in ``predictions.json``."""
+        height, width = self.photo.shape[:2]
+        return {
+            "image": self.name,
+            "width": width,
+            "height": height,
+            "class": self.label,
+            "probability": self.probability,
+            "box": None if self.box is None else list(self.box),
+        }
+
+
+class Predictor:
+    """A trained network, ready for photos.
+
+    Args:
+        network: a run's, or an exported file's (see :func:`load`).
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.tasks, self.size = network.tasks, network.size
+
+    @property
+    def attentive(self) -> bool:
+        """Whether the network can show attention masks."""
+        return self.network.attentive
+
+    def predict(
+        self,
+        image: str | Path | np.ndarray,
+        *,
+        attention: bool = False,
+        seed: int | None = None,
+    ) -> Prediction:
+        """One photo: a file, or uint8 (H, W, 3) RGB.
+
+        Args:
+            attention: also keep the attention masks.
+            seed: see :class:`auxseg.predict.network.Network`.
+
+        Raises:
+            UnreadableImageError: the file cannot be decoded.
+        """
+        if isinstance(image, np.ndarray):
+            photo = ("image", image)
+        else:
+            photo = (Path(image).name, read_image(Path(image)))
+        return self.predict_batch([photo], attention=attention, seed=seed)[0]
+
+    def predict_batch(
+        self,
+        photos: Sequence[tuple[str, np.ndarray]],
+        *,
+        attention: bool = False,
+        seed: int | None = None,
+    ) -> list[Prediction]:
+        """Several photos of any sizes, (name, uint8 (H, W, 3)), in one forward pass a view."""
+        small = [self.shrink(photo) for _, photo in photos]
+        outputs = self.run(small, attention=attention, seed=seed)
+        return [
+            self.decode(name, photo, output)
+            for (name, photo), output in zip(photos, outputs, strict=True)
+        ]
+
+    # -- the three steps of it, which a folder's photos take in different threads ----------------
+
+    def shrink(self, photo: np.ndarray) -> np.ndarray:
+        """uint8 (H, W, 3) → (S, S, 3), what the network is shown."""
+        return stretch(Sample(photo), self.size).image
+
+    @torch.inference_mode()
+    def run(
+        self, small: Sequence[np.ndarray], *, attention: bool = False, seed: int | None = None
+    ) -> list[Outputs]:
+        """The raw outputs for each shrunken photo, without the batch dimension."""
+        batch = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 255
+        found = self.network(batch, attention=attention, seed=seed)
+        return [
+            Outputs(
+                {task: output[row] for task, output in found.tasks.items()},
+                {key: mask[row] for key, mask in found.attention.items()},
+            )
+            for row in range(len(small))
+        ]
+
+    @torch.inference_mode()
+    def decode(self, name: str, photo: np.ndarray, outputs: Outputs) -> Prediction:
+        """What a user gets of one photo."""
+        size = (photo.shape[0], photo.shape[1])
+        decoded = {
+            task: self.tasks[task].decode(output, size) for task, output in outputs.tasks.items()
+        }
+        pictures = {
+            task: self.tasks[task].picture(photo, found)
+            for task, found in decoded.items()
+            if self.tasks[task].LAYER is None
+        }
+        overlay = draw_all(photo, self.tasks, decoded)
+        return Prediction(name, photo, decoded, overlay, pictures, self._crop(outputs.attention))
+
+    def _crop(self, masks: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+        """Without what stands for padding: (C, H, W) of the padded image → float16."""
+        padded = -(-self.size // STRIDE) * STRIDE
+        cropped = {}
+        for key, mask in masks.items():
+            side = -(-self.size * mask.shape[-1] // padded)
+            cropped[key] = mask[:, :side, :side].half().cpu().numpy()
+        return cropped
+
+
+def load(path: str | Path, accelerator: str = "auto") -> Predictor:
+    """Loads a run or an exported file: ``auxseg.load("runs/pets").predict("cat.jpg").mask``.
+
+    Args:
+        path: a run directory, or a file of ``auxseg export`` (``.onnx``, ``.pt2``).
+        accelerator: auto, cpu, gpu or mps. An ONNX file runs on the GPU where onnxruntime was
+            installed with one, else on the CPU.
+
+    Raises:
+        DataError: there is no such thing, or it is damaged.
+        UsageError: the accelerator cannot be used, or onnxruntime is missing.
+    """
+    path, device = Path(path), pick_device(accelerator)
+    if not path.is_file():
+        return Predictor(RunNetwork(path, device))
+    return Predictor(open_exported(path, device))
