@@ -42,7 +42,9 @@ def norm_buffers(model: nn.Module) -> dict[str, Tensor]:
 
 
 def flags(model: nn.Module) -> list[bool]:
-    return [m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    """Which batch norms remember what they see."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    return [norm.momentum == 0.1 and norm.num_batches_tracked is not None for norm in norms]
 
 
 # -- some outputs ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -50,41 +50,30 @@ class AttentiveEncoder(MultiTaskModel):
         levels: list[Level] = []
         features: dict[str, Tensor] = {}
         trunk = image
-        # What is computed again is held for one task at a time, where memory counts most.
-        groups = [[name] for name in names] if self.checkpointing == "full" else [list(names)]
         for number, outer in enumerate(self.outer):
             level = self.encoder.block(number, trunk)
-            for group in groups:
-                attentions = [self.attention[name][number] for name in group]  # type: ignore[index]
-                before = [features[name] for name in group if number]
-                modules = [*attentions, outer]
-                found = region(
-                    self.checkpointing, modules, _attended, attentions, outer, level, before
+            for name in names:
+                attention = self.attention[name][number]  # type: ignore[index]
+                features[name] = region(
+                    self.checkpointing,
+                    [attention, outer],
+                    _attended,
+                    attention,
+                    outer,
+                    level,
+                    features.get(name),
                 )
-                features |= zip(group, found, strict=True)
             trunk = level.pooled
             levels.append(level)
         return levels, features
 
 
 def _attended(
-    attentions: Sequence[nn.Module], outer: ConvBNReLU, level: Level, features: Sequence[Tensor]
-) -> list[Tensor]:
-    """f_{j,t} of every task from the trunk's block j and all f_{j-1,t}, none in the first block.
-
-    The shared convolution runs once over all tasks: deep in the network its weights are more than
-    what it works on, and are fetched once. Its batch norm still sees one task at a time.
-    """
-    inputs = [torch.cat([level.first, one], dim=1) for one in features]
-    masked = [
-        attention(seen) * level.last
-        for attention, seen in zip(
-            attentions, inputs or [level.first] * len(attentions), strict=True
-        )
-    ]
-    convolution, norm, activation = outer
-    together = convolution(torch.cat(masked))
-    return [F.max_pool2d(activation(norm(one)), 2) for one in together.chunk(len(masked))]
+    attention: AttentionMask, outer: ConvBNReLU, level: Level, features: Tensor | None
+) -> Tensor:
+    """f_{j,t} from the trunk's block j and f_{j-1,t}, None in the first block."""
+    seen = level.first if features is None else torch.cat([level.first, features], dim=1)
+    return F.max_pool2d(outer(attention(seen) * level.last), kernel_size=2)
 
 
 class MTAN(AttentiveEncoder):
