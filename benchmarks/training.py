@@ -1,0 +1,116 @@
+"""What each idea for a faster or smaller training step is worth, against the step as it is.
+
+    python benchmarks/training.py [--preset mtan-3task] [--image-size 96] [--batch-size 2]
+
+In rounds, in one process: a ratio above 1 is faster than the plain step.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils import deterministic
+
+from auxseg.api import configure
+from auxseg.bench import networks
+from auxseg.bench.clock import time_in_rounds
+from auxseg.config import Config
+from auxseg.evaluation.memory import training_memory
+from auxseg.evaluation.tables import to_markdown
+
+
+def main() -> None:
+    given = _arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    plain = {
+        "weights": "none",
+        "image_size": given.image_size,
+        "batch_size": given.batch_size,
+        "width": given.width,
+    }
+    variants: dict[str, dict[str, Any]] = {
+        "as it is": {},
+        "selective checkpointing": {"training.checkpointing": "selective"},
+        "full checkpointing": {"training.checkpointing": "full"},
+        "channels last": {"training.channels_last": True},
+    }
+    if given.compile:
+        variants["torch.compile"] = {"training.compile": True}
+    if device.type == "cuda":
+        variants["bf16"] = {"training.precision": "bf16-mixed"}
+        variants["bf16, channels last, torch.compile"] = {
+            "training.precision": "bf16-mixed",
+            "training.channels_last": True,
+            "training.compile": True,
+        }
+    configs = {name: configure(given.preset, **plain, **own) for name, own in variants.items()}
+    runs = {name: networks.training_step(one, device).run for name, one in configs.items()}
+    runs["memory filled with NaN, as Lightning's deterministic mode does"] = _filling(
+        networks.training_step(configs["as it is"], device).run
+    )
+    with _unfused():
+        runs["AdamW by an operation at a time"] = networks.training_step(
+            configs["as it is"], device
+        ).run
+    timings = time_in_rounds(runs, device, given.seconds)
+    rows = [["training step", "ms", "±", "times as fast", "GiB (dry run)"]]
+    for name, timing in timings.items():
+        ratio = timings["as it is"].seconds / timing.seconds
+        cells = [f"{1e3 * timing.seconds:.0f}", f"{timing.spread / 2:.0%}", f"{ratio:.2f}"]
+        rows.append([name, *cells, _memory(configs.get(name))])
+    print(
+        f"{given.preset}, {given.image_size}×{given.image_size}, batch {given.batch_size}, "
+        f"width {given.width:g}, {device}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}; medians of {timing.rounds} rounds\n"
+    )
+    print(to_markdown(rows))
+
+
+def _memory(config: Config | None) -> str:
+    return f"{training_memory(config, networks.CLASSES) / 2**30:.2f}" if config else ""
+
+
+def _filling(run: Callable[[], Any]) -> Callable[[], None]:
+    """The step in deterministic mode with the check for reads of unwritten memory."""
+
+    def checked() -> None:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
+        run()
+        torch.use_deterministic_algorithms(False)
+
+    return checked
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Makes optimisers as torch does by default."""
+    fused = networks.make_optimizer
+
+    def make(*args: Any) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(fused(*args).param_groups, fused=False)
+
+    networks.make_optimizer = make  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        networks.make_optimizer = fused  # type: ignore[assignment]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--preset", default="mtan-3task")
+    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
