@@ -8,6 +8,7 @@ In rounds, in one process: a ratio above 1 is faster than the plain step.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from auxseg.evaluation.tables import to_markdown
 
 def main() -> None:
     given = _arguments()
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plain = {
         "weights": "none",
@@ -92,7 +94,11 @@ def _unfused() -> Iterator[None]:
     fused = networks.make_optimizer
 
     def make(*args: Any) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(fused(*args).param_groups, fused=False)
+        groups = [
+            {"params": group["params"], "weight_decay": group["weight_decay"]}
+            for group in fused(*args).param_groups
+        ]
+        return torch.optim.AdamW(groups, lr=3e-4, fused=False)
 
     networks.make_optimizer = make  # type: ignore[assignment]
     try:
