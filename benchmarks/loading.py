@@ -68,20 +68,24 @@ def _parse() -> argparse.Namespace:
     add("--batch-size", type=_positive, default=5)
     add("--presets", nargs="+", default=["mtan-3task", "mtan-all"], metavar="PRESET")
     add("--repeats", type=_positive, default=7)
-    add("--workers", type=int, nargs="+", default=[0, 2], help="loader processes (waiting)")
+    add("--workers", type=_count, nargs="+", default=[0, 2], help="loader processes")
     add("--step-ms", type=_positive, nargs="+", default=[20, 50, 100], metavar="MS",
-        help="seconds/1000 that a simulated step takes")  # fmt: skip
-    add("--device", default="cuda" if torch.cuda.is_available() else "none",
-        help="takes real training steps (default: a GPU where there is one); none simulates")  # fmt: skip
+        help="how long a simulated step takes")  # fmt: skip
+    add("--device", choices=["cuda", "cpu", "none"],
+        default="cuda" if torch.cuda.is_available() else "none",
+        help="takes real training steps; none, the default without a GPU, simulates")  # fmt: skip
     add("--width", type=float, default=1.0, help="the network's, for real steps")
     return parser.parse_args()
 
 
+def _count(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number, {least} or more")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
+    return _count(text, least=1)
 
 
 class System:

@@ -136,7 +136,8 @@ class UsualPipeline(Dataset[Item]):
             case "noisy":
                 draw = np.random.default_rng((self.seed, key.epoch, key.index, NOISE))
                 std = self.tasks["denoising"].std / 255  # type: ignore[attr-defined]
-                seen = (scaled + std * draw.standard_normal(scaled.shape, np.float32)).clip(0, 1)
+                noise = draw.standard_normal((3, self.size, self.size), np.float32)
+                seen = (scaled + std * noise.transpose(1, 2, 0)).clip(0, 1)
             case "lightness":
                 assert lab is not None
                 seen = lab[..., :1].repeat(self.views.channels, axis=2) / 100
