@@ -31,6 +31,8 @@ from auxseg.evaluation.tables import to_markdown
 from auxseg.tasks import Task
 from auxseg.types import LabelledImages
 
+MEASUREMENTS = ("reading", "work", "parts", "waiting")
+
 #: The cache is read this often in one measurement: once takes a hundredth of a second.
 PASSES = 10
 
@@ -47,12 +49,14 @@ def main() -> None:
         first = systems[0]
         size = first.config.data.image_size
         print(f"{size}×{size}, batch {options.batch_size}, median of {options.repeats}")
-        _section("Reading", reading(first, options.repeats))
-        for system in systems:
+        if "reading" in options.measure:
+            _section("Reading", reading(first, options.repeats))
+        for system in systems if "work" in options.measure else ():
             _section(f"Equal work: `{system.preset}`", equal_work(system, options.repeats))
-        for system in systems:
+        for system in systems if "parts" in options.measure else ():
             _section(f"Where the loader's time goes: `{system.preset}`", parts(system, options))
-        _section(*waiting(systems, options))
+        if "waiting" in options.measure:
+            _section(*waiting(systems, options))
     except AuxsegError as error:
         print(f"loading.py: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
@@ -67,6 +71,7 @@ def _parse() -> argparse.Namespace:
     add("--image-size", type=_positive, default=256)
     add("--batch-size", type=_positive, default=5)
     add("--presets", nargs="+", default=["mtan-3task", "mtan-all"], metavar="PRESET")
+    add("--measure", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS)
     add("--repeats", type=_positive, default=7)
     add("--workers", type=_count, nargs="+", default=[0, 2], help="loader processes")
     add("--step-ms", type=_positive, nargs="+", default=[20, 50, 100], metavar="MS",
