@@ -50,7 +50,7 @@ def random_images() -> RandomImages:
         extent = 0.2 + 0.3 * torch.rand(count, 2, generator=draw)
         images = LabelledImages(
             image=torch.rand(count, 3, size, size, generator=draw),
-            mask=torch.randint(0, 2, (count, size, size), generator=draw),
+            mask=torch.randint(0, 2, (count, size, size), generator=draw, dtype=torch.uint8),
             label=torch.arange(count) % 2,
             box=torch.cat([corner, corner + extent], dim=1),
             has_mask=torch.ones(count, dtype=torch.bool),

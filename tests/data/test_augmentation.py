@@ -48,7 +48,7 @@ def labelled(count: int = 6, height: int = 48, width: int = 48) -> LabelledImage
     image = blobs(count, height, width)
     return LabelledImages(
         image=image,
-        mask=(image[:, 0] * 3).long().clamp(max=2),
+        mask=(image[:, 0] * 3).to(torch.uint8).clamp(max=2),
         label=torch.arange(count),
         box=torch.tensor([[0.2, 0.3, 0.6, 0.9]]).repeat(count, 1),
         has_mask=torch.ones(count, dtype=torch.bool),

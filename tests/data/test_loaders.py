@@ -48,7 +48,7 @@ def test_a_batch_holds_what_the_arrays_hold(arrays: DecodedArrays) -> None:
     assert batch.image.dtype == torch.float32
     expected = arrays.images[[4, 0, 5]].transpose(0, 3, 1, 2) / 255
     np.testing.assert_allclose(batch.image.numpy(), expected, atol=1e-6)
-    assert batch.mask.dtype == torch.int64
+    assert batch.mask.dtype == torch.uint8  # widened by losses alone
     np.testing.assert_array_equal(batch.mask.numpy(), arrays.masks[[4, 0, 5]])
     assert batch.label.dtype == torch.int64
     assert batch.label.tolist() == [0, 0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,25 @@ def test_the_target_is_lab_in_hundredths(random_images: Images) -> None:
     target = Colorization(CLASSES).target(images)
     expected = rgb2lab(channels_last(images.image)) / 100
     np.testing.assert_allclose(channels_last(target.value), expected, atol=1e-5)
+
+
+def test_view_and_target_share_one_conversion(
+    random_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[torch.Tensor] = []
+
+    def counted(image: torch.Tensor) -> torch.Tensor:
+        calls.append(image)
+        return rgb_to_lab(image)
+
+    monkeypatch.setattr("auxseg.tasks.colorization.rgb_to_lab", counted)
+    task, images = Colorization(CLASSES), random_images()
+    value, view = task.target(images).value, task.view(images, seed=0)
+    assert len(calls) == 1
+    assert torch.equal(view, value[:, :1])
+    dark = replace(images, image=images.image / 2)
+    assert not torch.allclose(task.view(dark, seed=0), view, atol=0.05)
+    assert len(calls) == 2
 
 
 # -- loss and metrics -----------------------------------------------------------------------------

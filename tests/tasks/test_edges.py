@@ -100,6 +100,20 @@ def test_edges_of_mirrored_photos_are_the_mirrored_edges_but_for_ties(
 # -- loss -----------------------------------------------------------------------------------------
 
 
+def test_canny_is_given_what_torch_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every level, every half between two, in both orders of memory."""
+    ramp = torch.cat([torch.arange(256), torch.arange(255) + 0.5, torch.rand(1)]) / 255
+    image = torch.stack([ramp, ramp.flip(0), ramp.roll(7)]).view(1, 3, 16, 32)
+    given: list[np.ndarray] = []
+    task = Edges(CLASSES)
+    monkeypatch.setattr(task, "detect", lambda pixels: given.append(pixels) or pixels[..., 0] > 0)
+    for order in (image, image.to(memory_format=torch.channels_last)):
+        task.target(LabelledImages.without_labels(order))
+    expected = (255 * image).round().to(torch.uint8)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(given[0], expected)
+    np.testing.assert_array_equal(given[1], expected)
+
+
 def test_the_loss_of_hand_worked_numbers() -> None:
     """½ (mean over edge pixels of log(1 + e^-x) + mean over the others of log(1 + e^x))."""
     prediction = torch.tensor([[2.0, -1.0], [0.0, 3.0]]).view(1, 1, 2, 2)

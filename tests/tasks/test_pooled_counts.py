@@ -25,7 +25,9 @@ Images = Callable[..., LabelledImages]
 
 #: Task → the prediction of which the target is exactly this.
 PERFECT: dict[str, Callable[[Tensor], Tensor]] = {
-    "segmentation": lambda value: F.one_hot(value % IGNORE_INDEX, 4).permute(0, 3, 1, 2).float(),
+    "segmentation": lambda value: (
+        F.one_hot(value.long() % IGNORE_INDEX, 4).permute(0, 3, 1, 2).float()
+    ),
     "classification": lambda value: F.one_hot(value, 3).float(),
     "bbox": lambda value: value - 0.5,
     "denoising": lambda value: value - 0.5,

@@ -61,6 +61,22 @@ def by_counting(logits: torch.Tensor, mask: torch.Tensor) -> dict[str, MetricVal
     }
 
 
+def test_masks_of_eight_bits_count_as_wide_ones() -> None:
+    """Also where the number of a pair of classes is beyond eight bits."""
+    task = Segmentation(ClassNames(tuple(map(str, range(20))), ()))
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 20, 16, 16, generator=draw)
+    wide = torch.randint(0, 20, (2, 16, 16), generator=draw)
+    wide[:, :4] = IGNORE_INDEX
+    narrow = wide.to(torch.uint8)
+    torch.testing.assert_close(task.loss(logits, narrow), task.loss(logits, wide), rtol=0, atol=0)
+    assert torch.equal(task.counts(logits, narrow), task.counts(logits, wide))
+    of_narrow, of_wide = task.metrics(), task.metrics()
+    of_narrow.update(logits, Target(narrow, torch.ones(2, dtype=torch.bool)))
+    of_wide.update(logits, Target(wide, torch.ones(2, dtype=torch.bool)))
+    assert of_narrow.compute() == of_wide.compute()
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("occurring", [4, 3])
 def test_metrics_equal_counting(seed: int, occurring: int) -> None:

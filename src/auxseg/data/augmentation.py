@@ -183,9 +183,9 @@ def _warp(image: Tensor, mask: Tensor, affine: np.ndarray) -> tuple[Tensor, Tens
     grid = _sampling_grid(image, np.linalg.inv(affine))
     warped = F.grid_sample(image, grid, "bilinear", "reflection", align_corners=False)
     # Outside the picture grid_sample gives 0, so the value for "outside" is moved to 0 and back.
-    labels = (mask - IGNORE_INDEX).to(image.dtype).unsqueeze(1)
+    labels = mask.to(image.dtype).sub_(IGNORE_INDEX).unsqueeze(1)
     labels = F.grid_sample(labels, grid, "nearest", "zeros", align_corners=False)
-    return warped, labels.squeeze(1).to(mask.dtype) + IGNORE_INDEX
+    return warped, labels.add_(IGNORE_INDEX).squeeze(1).to(mask.dtype)
 
 
 def _sampling_grid(image: Tensor, inverse: np.ndarray) -> Tensor:

@@ -71,11 +71,12 @@ class Reader(Dataset[LabelledImages]):
         images = self.arrays.images[rows]
         if self.unlabelled is not None:
             images[~own] = self.unlabelled.images[numbers[~own] - len(self.visible)]
-        masks = np.where(own[:, None, None], self.arrays.masks[rows], IGNORE_INDEX)
+        masks = self.arrays.masks[rows]
+        masks[~own] = IGNORE_INDEX
         boxes = np.where(labelled[:, None], self.arrays.boxes[rows], np.nan)
         return LabelledImages(
             image=torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255),
-            mask=torch.from_numpy(masks).long(),
+            mask=torch.from_numpy(masks),
             label=torch.from_numpy(np.where(labelled, self.arrays.labels[rows], NO_LABEL)),
             box=torch.from_numpy(boxes.astype(np.float32)),
             has_mask=torch.from_numpy(self.visible[rows] & labelled),

@@ -55,11 +55,11 @@ class Colorization(Task):
 
     def view(self, images: LabelledImages, seed: int | None) -> Tensor:
         """L / 100: float32 (N, 1, H, W) in [0, 1]."""
-        return rgb_to_lab(images.image)[:, :1] / LAB_UNIT
+        return _lab_of(images)[:, :1] / LAB_UNIT
 
     def target(self, images: LabelledImages) -> Target:
         """Value float32 (N, 3, H, W), Lab / 100: L is there for metrics, not to be predicted."""
-        return Target(rgb_to_lab(images.image) / LAB_UNIT, images.counted)
+        return Target(_lab_of(images) / LAB_UNIT, images.counted)
 
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
         """scale · MSE of (a, b) / 100 of each image: (N, 2, H, W) → (N,)."""
@@ -87,6 +87,11 @@ class Colorization(Task):
         lab = torch.from_numpy(np.concatenate([_lab(photo)[..., :1], decoded], axis=2))
         colours = lab_to_rgb(lab.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
         return (255 * colours).round().to(torch.uint8).numpy()
+
+
+def _lab_of(images: LabelledImages) -> Tensor:
+    """float32 (N, 3, H, W), computed once for view and target: Lab is the loader's dearest part."""
+    return images.once("lab", lambda: rgb_to_lab(images.image))
 
 
 def _lab(photo: np.ndarray) -> np.ndarray:

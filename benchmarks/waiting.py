@@ -1,0 +1,90 @@
+"""How long a training step waits for its batch: the share of an epoch that reading adds to it.
+
+An epoch is timed twice: with the loader, and with one batch that is already there. What the first
+takes longer was waited for, also where a GPU works on while the next batch is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import repeat
+from typing import Any
+
+import torch
+
+from auxseg import build
+from auxseg.balancing import Step
+from auxseg.config import Config
+from auxseg.tasks import Task, masked_mean
+from auxseg.training.optimizer import make_optimizer
+from auxseg.types import Batch
+
+TakeStep = Callable[[Batch], None]
+
+
+def waited(
+    config: Config, data: build.Data, tasks: dict[str, Task], workers: int, step: TakeStep
+) -> Callable[[], tuple[float, float]]:
+    """Prepares the measurement of one epoch; calling it gives (share waited, seconds per step).
+
+    Args:
+        workers: processes of the loader; they are started before the measurement.
+        step: one training step.
+    """
+    with_workers = replace(config, data=replace(config.data, num_workers=workers))
+    loader = build.make_train_loader(with_workers, data, tasks)
+    batch = next(iter(loader))
+
+    def measure() -> tuple[float, float]:
+        held = _seconds(repeat(batch, len(loader)), step)
+        read = _seconds(loader, step)
+        return max(0.0, 1 - held / read), held / len(loader)
+
+    return measure
+
+
+def _seconds(batches: Iterable[Batch], step: TakeStep) -> float:
+    start = time.perf_counter()
+    for batch in batches:
+        step(batch)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def simulated_step(milliseconds: float) -> TakeStep:
+    """A step that leaves the processor free, as a GPU's does."""
+    return lambda batch: time.sleep(milliseconds / 1000)
+
+
+def real_step(config: Config, tasks: dict[str, Task], device: str) -> TakeStep:
+    """The preset's own training step, without Lightning around it."""
+    model = build.make_model(config, tasks).to(device).train()
+    balancer = build.make_balancer(config, tasks).to(device)
+    optimizer = make_optimizer(model, balancer, config.training)
+
+    def step(batch: Batch) -> None:
+        batch = batch.to(device, non_blocking=True)
+        predictions = model.forward_views(batch.views, batch.routes)
+        losses = {
+            name: masked_mean(tasks[name].loss(predictions[name], target.value), target.present)
+            for name, target in batch.targets.items()
+        }
+        optimizer.zero_grad()
+        balancer.backward(_balancing(losses, model))
+        optimizer.step()
+
+    return step
+
+
+def _balancing(losses: dict[str, torch.Tensor], model: Any) -> Step:
+    return Step(
+        losses=losses,
+        values={name: loss.detach() for name, loss in losses.items()},
+        shared=model.shared_parameters(),
+        specific=model.specific_parameters(),
+        backward=torch.Tensor.backward,
+        average=lambda tensor: tensor,
+    )
