@@ -156,7 +156,8 @@ class UsualPipeline(Dataset[Item]):
             for view in self.views.routes
         }
         index = torch.tensor([item["index"] for item in items])
-        return Batch(views, self.views.routes, targets, index)
+        labelled = {name: int(target.present.sum()) for name, target in targets.items()}
+        return Batch(views, self.views.routes, targets, index, labelled)
 
 
 def _on_corners(draws: Draws, size: int) -> np.ndarray:

@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import repeat
-from typing import Any
 
 import torch
 
 from auxseg import build
-from auxseg.balancing import Step
+from auxseg.bench.networks import step_taker
 from auxseg.config import Config
-from auxseg.tasks import Task, masked_mean
-from auxseg.training.optimizer import make_optimizer
+from auxseg.tasks import Task
 from auxseg.types import Batch
 
 TakeStep = Callable[[Batch], None]
@@ -61,30 +59,5 @@ def simulated_step(milliseconds: float) -> TakeStep:
 
 def real_step(config: Config, tasks: dict[str, Task], device: str) -> TakeStep:
     """The preset's own training step, without Lightning around it."""
-    model = build.make_model(config, tasks).to(device).train()
-    balancer = build.make_balancer(config, tasks).to(device)
-    optimizer = make_optimizer(model, balancer, config.training)
-
-    def step(batch: Batch) -> None:
-        batch = batch.to(device, non_blocking=True)
-        predictions = model.forward_views(batch.views, batch.routes)
-        losses = {
-            name: masked_mean(tasks[name].loss(predictions[name], target.value), target.present)
-            for name, target in batch.targets.items()
-        }
-        optimizer.zero_grad()
-        balancer.backward(_balancing(losses, model))
-        optimizer.step()
-
-    return step
-
-
-def _balancing(losses: dict[str, torch.Tensor], model: Any) -> Step:
-    return Step(
-        losses=losses,
-        values={name: loss.detach() for name, loss in losses.items()},
-        shared=model.shared_parameters(),
-        specific=model.specific_parameters(),
-        backward=torch.Tensor.backward,
-        average=lambda tensor: tensor,
-    )
+    take = step_taker(config, tasks, torch.device(device))
+    return lambda batch: take(batch.to(device, non_blocking=True))

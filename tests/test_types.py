@@ -20,7 +20,10 @@ def batch(size: int) -> Batch:
         "dense": Target(torch.randint(0, 2, (2, size, size), dtype=torch.uint8), torch.ones(2) > 0),
         "global": Target(torch.tensor([[0.1], [float("nan")]]), torch.tensor([True, False])),
     }
-    return Batch({"image": image}, {"image": ("dense", "global")}, targets, torch.tensor([7, 9]))
+    labelled = {name: int(target.present.sum()) for name, target in targets.items()}
+    return Batch(
+        {"image": image}, {"image": ("dense", "global")}, targets, torch.tensor([7, 9]), labelled
+    )
 
 
 @pytest.mark.parametrize("size", [4, 128])
@@ -28,7 +31,7 @@ def test_a_pickled_batch_is_the_same(size: int) -> None:
     sent = batch(size)
     got = pickle.loads(pickle.dumps(sent))
     assert isinstance(got, Batch)
-    assert got.routes == sent.routes
+    assert (got.routes, got.labelled) == (sent.routes, sent.labelled)
     assert torch.equal(got.index, sent.index)
     assert torch.equal(got.views["image"], sent.views["image"])
     for name, target in sent.targets.items():

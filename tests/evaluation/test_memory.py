@@ -12,6 +12,7 @@ from auxseg.api import configure
 from auxseg.build import make_model, make_tasks, make_views
 from auxseg.config import Config
 from auxseg.evaluation.memory import training_memory
+from auxseg.models.checkpointing import MODES
 from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
@@ -43,8 +44,15 @@ def measured(config: Config) -> int:
     return peak + 3 * 4 * parameters  # the weights and AdamW's two averages
 
 
-@pytest.mark.parametrize("preset", ["segnet-3task", "mtan-3task", "cross-stitch-2task", "mtan-all"])
-@pytest.mark.parametrize("mode", ["none", "selective", "full"])
+@pytest.mark.parametrize(
+    ("preset", "mode"),
+    [
+        *(("mtan-3task", mode) for mode in MODES),
+        ("segnet-3task", "none"),
+        ("cross-stitch-2task", "selective"),
+        ("mtan-all", "full"),
+    ],
+)
 def test_the_dry_run_counts_what_a_real_step_allocates(preset: str, mode: str) -> None:
     config = configure(preset, **SMALL, **{"training.checkpointing": mode})
     # A CPU's convolutions allocate work space, and sometimes copies, that a GPU's do not.

@@ -45,7 +45,7 @@ SETTINGS: dict[str, Any] = {
     "data": "shapes",
     "data.options": {"train": 40, "val": 8, "test": 8},
     "image_size": 64,
-    "width": 0.125,
+    "width": 0.0625,
     "weights": "none",
     "batch_size": 4,
     "epochs": 2,

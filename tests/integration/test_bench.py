@@ -47,9 +47,13 @@ def test_memory_by_a_dry_run() -> None:
     for sizes in found.values():
         assert sizes["none"] > sizes["selective"] > sizes["full"] > 0
     assert found["bf16-mixed"]["none"] < found["32-true"]["none"]
+
+
+def test_memory_as_a_table() -> None:
+    line = ("bench", "--memory", "--presets", "segnet-1task", *TINY)
     text = auxseg(*line).succeeded().out
-    assert "256×256, batch 5" in text
-    assert f"{found['32-true']['full'] / 2**30:.2f}" in text
+    assert "32×32, batch 2" in text
+    assert text.count("| segnet-1task |") == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from auxseg.balancing import Step
 from auxseg.bench.clock import Work
 from auxseg.config import Config
 from auxseg.models import MultiTaskModel
-from auxseg.tasks import masked_mean
+from auxseg.tasks import Task, masked_mean
 from auxseg.training.optimizer import make_optimizer
 from auxseg.types import Batch, ClassNames, LabelledImages
 
@@ -26,14 +26,25 @@ CLASSES = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
 
 def training_step(config: Config, device: torch.device) -> Work:
     """A step as training takes it, from a batch on the device to the updated weights."""
-    tasks = build.make_tasks(config, CLASSES)
-    model = _network(config, device).train()
-    balancer = build.make_balancer(config, tasks).to(device)
-    optimizer = make_optimizer(model, balancer, config.training)
+    step = step_taker(config, build.make_tasks(config, CLASSES), device)
     batch = random_batch(config).to(device)
-    precision = _autocast(config, device)
 
     def run() -> None:
+        step(batch)
+
+    return Work(run, count_flops(run), config.training.batch_size)
+
+
+def step_taker(
+    config: Config, tasks: Mapping[str, Task], device: torch.device
+) -> Callable[[Batch], None]:
+    """A new network's training step, without Lightning around it, for batches on the device."""
+    model = _network(config, tasks, device).train()
+    balancer = build.make_balancer(config, tasks).to(device)
+    optimizer = make_optimizer(model, balancer, config.training)
+    precision = _autocast(config, device)
+
+    def step(batch: Batch) -> None:
         with precision():
             predictions = model.forward_views(batch.views, batch.routes)
         losses = {
@@ -55,7 +66,7 @@ def training_step(config: Config, device: torch.device) -> Work:
         )
         optimizer.step()
 
-    return Work(run, count_flops(run), config.training.batch_size)
+    return step
 
 
 def prediction(config: Config, device: torch.device, names: Collection[str] | None = None) -> Work:
@@ -64,7 +75,7 @@ def prediction(config: Config, device: torch.device, names: Collection[str] | No
     Args:
         names: the tasks that are wanted; all by default. What only others need is not computed.
     """
-    model = _network(config, device).eval()
+    model = _network(config, build.make_tasks(config, CLASSES), device).eval()
     batch = random_batch(config).to(device)
     routes = {
         view: wanted
@@ -108,8 +119,8 @@ def count_flops(run: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def _network(config: Config, device: torch.device) -> MultiTaskModel:
-    model = build.make_model(config, build.make_tasks(config, CLASSES)).to(device)
+def _network(config: Config, tasks: Mapping[str, Task], device: torch.device) -> MultiTaskModel:
+    model = build.make_model(config, tasks).to(device)
     model.checkpoint_activations(config.training.checkpointing)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

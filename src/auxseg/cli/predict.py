@@ -39,7 +39,9 @@ def predict(arguments: Sequence[str]) -> int:
     paths = find_images(parsed.images)
     predictor = load(parsed.run, parsed.accelerator)
     if parsed.attention and not predictor.attentive:
-        raise UsageError(f"--attention: {parsed.run} has no attention masks to show")
+        raise UsageError(
+            f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
+        )
     failures = 0
     out = Path(parsed.out)
     found = predict_files(

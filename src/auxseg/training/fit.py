@@ -18,6 +18,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch._dynamo.exc import TorchDynamoException
 from torch.utils import deterministic
 from torch.utils.data import DataLoader
 
@@ -129,9 +130,19 @@ def _fit(
         raise KeyboardInterrupt from None
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"out of memory ({str(error).splitlines()[0]}); lower --batch-size, --image-size or "
-            "--width, with another --out"
+            f"out of memory ({str(error).splitlines()[0]}); set --training.checkpointing full, or "
+            "lower --batch-size, --image-size or --width, with another --out"
         ) from None
+    except TorchDynamoException as error:
+        raise TrainingError(
+            f"torch.compile cannot compile the network here ({_reason(error)}); leave out "
+            "--training.compile, with another --out"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
 def _module_and_loaders(
