@@ -35,7 +35,7 @@ def bench(arguments: Sequence[str]) -> int:
     parser.add_argument("--channels-last", action="store_true", help="NHWC in memory")
     parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="for the rounds; three are made at least"
+        "--seconds", type=float, default=45.0, help="for the rounds; three are made at least"
     )
     parser.add_argument(
         "--peer",

@@ -61,7 +61,7 @@ def _restoring_determinism() -> Iterator[None]:
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     # Deterministic algorithms also write NaN into all memory that is yet to be filled: a check for
-    # programs that read it before. It costs 4 % of a step.
+    # programs that read it before, and work for nothing where none does.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
