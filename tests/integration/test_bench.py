@@ -63,6 +63,7 @@ def test_memory_as_a_table() -> None:
         (("--presets", ","), ("--presets",)),
         (("--peer", "libmtl=."), ("libmtl", "mtan")),
         (("--seconds", "0"), ("--seconds",)),
+        (("--seconds", "inf"), ("--seconds",)),
         (("--precision", "64-true"), ("64-true", "bf16-mixed")),
         (("--checkpointing", "some"), ("some", "selective")),
         (("--image-size", "4"), ("image_size", "8")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def bench(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parsed = parser.parse(arguments)
     peers = parse_peers(parsed.peer)
-    if not parsed.seconds > 0:
+    if not 0 < parsed.seconds < math.inf:
         raise UsageError(f"--seconds: {parsed.seconds:g} is not a number above 0")
     device = pick_device(parsed.accelerator)
     large = parsed.memory or device.type != "cpu"

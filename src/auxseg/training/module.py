@@ -305,7 +305,7 @@ class MultiTaskModule(pl.LightningModule):
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Does not wait for the copy: the loader's memory is pinned where there is a GPU."""
-        moved = batch.to(device, non_blocking=True)
+        moved = batch.to(device, non_blocking=device.type == "cuda")
         assert isinstance(moved, Batch)
         return moved
 
