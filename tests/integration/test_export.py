@@ -216,6 +216,8 @@ def test_damaged_and_foreign_files(
         (tmp_path / name).write_bytes(content)
         line = ("predict", tmp_path / name, album, "--out", tmp_path / "out")
         auxseg(*line).failed(1, name)
+    gone = ("predict", tmp_path / "gone.onnx", album, "--out", tmp_path / "out")
+    auxseg(*gone).failed(1, "gone.onnx", "no such file")
     assert not (tmp_path / "out").exists()
 
 

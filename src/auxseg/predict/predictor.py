@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from auxseg.data.decode import read_image, stretch
+from auxseg.errors import DataError
 from auxseg.evaluation.measure import pick_device
 from auxseg.models.layers import STRIDE
-from auxseg.predict.exported import open_exported
+from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
@@ -189,6 +190,8 @@ def load(path: str | Path, accelerator: str = "auto") -> Predictor:
         UsageError: the accelerator cannot be used, or onnxruntime is missing.
     """
     path, device = Path(path), pick_device(accelerator)
+    if path.suffix in ENDINGS and not path.exists():
+        raise DataError(f"{path}: no such file")
     if not path.is_file():
         return Predictor(RunNetwork(path, device))
     return Predictor(open_exported(path, device))
