@@ -101,6 +101,7 @@ def test_nested_values_on_the_command_line() -> None:
         (["--width", "-1"], ["model.width", "above 0"]),
         (["--epochs", "many"], ["training.epochs", "int", "many"]),
         (["--epochs", "1.5"], ["training.epochs", "int", "1.5"]),
+        (["--limit", "many"], ["data.limit: Expected int or null. Got value: many"]),
         (["--model.pretrained", "maybe"], ["model.pretrained", "bool", "maybe"]),
         (["--augmentation.scale", "[1]"], ["augmentation.scale", "2 elements"]),
         (["--balancer", "best"], ["training.balancer", "best", "fixed, equal"]),

@@ -36,7 +36,8 @@ class Parser(ArgumentParser):
         try:
             return self.parse_args(list(arguments))
         except ArgumentError as error:
-            raise UsageError(self._one_line(str(error))) from None
+            line = self._one_line(str(error))
+            raise UsageError(re.sub(r"^\w+(?=: )", self._as_option, line)) from None
 
     def parse_plain(self, values: Mapping[str, Any]) -> Namespace:
         """Parses nested plain values, as from a YAML file, with the same checks and errors."""
@@ -50,6 +51,12 @@ class Parser(ArgumentParser):
         line = re.sub(r"\s+", " ", message).strip()
         line = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", line)
         line = re.sub(r"<class '(\w+)'>", r"\1", line)
+        line = re.sub(
+            r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .* "
+            r"Given value: (.*)",
+            lambda union: f"Expected {_alternatives(union.group(1))}. Got value: {union.group(2)}",
+            line,
+        )
         required = re.match(r"the following arguments are required: (.*)", line)
         if required:
             return f"missing: {', '.join(map(self._spelled, required.group(1).split(', ')))}"
@@ -57,6 +64,11 @@ class Parser(ArgumentParser):
         if unknown:
             return self._unknown(unknown.group(1))
         return line
+
+    def _as_option(self, key: re.Match[str]) -> str:
+        """A verb's own key as its user writes it; dotted keys are the same in files."""
+        option = f"--{key[0].replace('_', '-')}"
+        return option if option in self._option_string_actions else key[0]
 
     def _spelled(self, name: str) -> str:
         return f"--{name}" if f"--{name}" in self._option_string_actions else name
@@ -68,6 +80,11 @@ class Parser(ArgumentParser):
         close = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "no option is called that;"
         return f"unknown option {key!r}: {hint} `{self.prog} --help` lists them all"
+
+
+def _alternatives(subtypes: str) -> str:
+    """``int, NoneType`` → ``int or null``."""
+    return " or ".join("null" if one == "NoneType" else one for one in subtypes.split(", "))
 
 
 def verb_parser(verb: str, function: Callable[..., int], example: str) -> Parser:

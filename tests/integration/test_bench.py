@@ -63,11 +63,13 @@ def test_memory_as_a_table() -> None:
         (("--presets", ","), ("--presets",)),
         (("--peer", "libmtl=."), ("libmtl", "mtan")),
         (("--seconds", "0"), ("--seconds",)),
-        (("--seconds", "inf"), ("--seconds",)),
+        (("--seconds", "inf"), ("--seconds", "float", "inf")),
+        (("--seconds", ".inf"), ("--seconds", "inf", "above 0")),
         (("--precision", "64-true"), ("64-true", "bf16-mixed")),
         (("--checkpointing", "some"), ("some", "selective")),
         (("--image-size", "4"), ("image_size", "8")),
         (("--batch-size", "0"), ("batch_size", "1")),
+        (("--batch-size", "two"), ("--batch-size", "int or null", "two")),
     ],
 )
 def test_wrong_usage_is_one_line(options: tuple[str, ...], words: tuple[str, ...]) -> None:
