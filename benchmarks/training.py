@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils import deterministic
 
 from auxseg.api import configure
+from auxseg.balancing import Balancer
 from auxseg.bench import networks
 from auxseg.bench.clock import time_in_rounds
-from auxseg.config import Config
+from auxseg.config import Config, TrainingConfig
 from auxseg.evaluation.memory import training_memory
 from auxseg.evaluation.tables import to_markdown
+from auxseg.training.optimizer import make_optimizer
 
 
 def main() -> None:
@@ -54,10 +56,9 @@ def main() -> None:
     runs["memory filled with NaN, as Lightning's deterministic mode does"] = _filling(
         networks.training_step(configs["as it is"], device).run
     )
-    with _unfused():
-        runs["AdamW by an operation at a time"] = networks.training_step(
-            configs["as it is"], device
-        ).run
+    runs["AdamW an operation at a time"] = networks.training_step(
+        configs["as it is"], device, _unfused
+    ).run
     timings = time_in_rounds(runs, device, given.seconds)
     rows = [["training step", "ms", "±", "times as fast", "GiB (dry run)"]]
     for name, timing in timings.items():
@@ -88,23 +89,11 @@ def _filling(run: Callable[[], Any]) -> Callable[[], None]:
     return checked
 
 
-@contextmanager
-def _unfused() -> Iterator[None]:
-    """Makes optimisers as torch does by default."""
-    fused = networks.make_optimizer
-
-    def make(*args: Any) -> torch.optim.Optimizer:
-        groups = [
-            {"params": group["params"], "weight_decay": group["weight_decay"]}
-            for group in fused(*args).param_groups
-        ]
-        return torch.optim.AdamW(groups, lr=3e-4, fused=False)
-
-    networks.make_optimizer = make  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        networks.make_optimizer = fused  # type: ignore[assignment]
+def _unfused(model: nn.Module, balancer: Balancer, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The same groups of parameters, updated as torch does by default."""
+    groups = make_optimizer(model, balancer, config).param_groups
+    own = [{key: group[key] for key in ("params", "lr", "weight_decay")} for group in groups]
+    return torch.optim.AdamW(own)
 
 
 def _arguments() -> argparse.Namespace:

@@ -82,7 +82,7 @@ class UsualPipeline(Dataset[Item]):
         pixels = np.asarray(image)
         scaled = pixels.astype(np.float32) / 255
         lab = rgb_to_lab(scaled) if "colorization" in self.tasks else None
-        item = {
+        item: Item = {
             f"target/{name}": self._target(task, key, pixels, scaled, lab, mask, box)
             for name, task in self.tasks.items()
         }

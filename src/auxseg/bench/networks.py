@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from auxseg import build
-from auxseg.balancing import Step
+from auxseg.balancing import Balancer, Step
 from auxseg.bench.clock import Work
-from auxseg.config import Config
+from auxseg.config import Config, TrainingConfig
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task, masked_mean
 from auxseg.training.optimizer import make_optimizer
@@ -23,10 +23,15 @@ from auxseg.types import Batch, ClassNames, LabelledImages
 #: What the networks of a benchmark tell apart; costs hardly depend on it.
 CLASSES = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
 
+#: As :func:`auxseg.training.optimizer.make_optimizer`.
+MakeOptimizer = Callable[[nn.Module, Balancer, TrainingConfig], torch.optim.Optimizer]
 
-def training_step(config: Config, device: torch.device) -> Work:
+
+def training_step(
+    config: Config, device: torch.device, optimizer: MakeOptimizer = make_optimizer
+) -> Work:
     """A step as training takes it, from a batch on the device to the updated weights."""
-    step = step_taker(config, build.make_tasks(config, CLASSES), device)
+    step = step_taker(config, build.make_tasks(config, CLASSES), device, optimizer)
     batch = random_batch(config).to(device)
 
     def run() -> None:
@@ -36,12 +41,15 @@ def training_step(config: Config, device: torch.device) -> Work:
 
 
 def step_taker(
-    config: Config, tasks: Mapping[str, Task], device: torch.device
+    config: Config,
+    tasks: Mapping[str, Task],
+    device: torch.device,
+    optimizer: MakeOptimizer = make_optimizer,
 ) -> Callable[[Batch], None]:
     """A new network's training step, without Lightning around it, for batches on the device."""
     model = _network(config, tasks, device).train()
     balancer = build.make_balancer(config, tasks).to(device)
-    optimizer = make_optimizer(model, balancer, config.training)
+    updates = optimizer(model, balancer, config.training)
     precision = _autocast(config, device)
 
     def step(batch: Batch) -> None:
@@ -53,7 +61,7 @@ def step_taker(
             )
             for name, target in batch.targets.items()
         }
-        optimizer.zero_grad()
+        updates.zero_grad()
         balancer.backward(
             Step(
                 losses=losses,
@@ -64,7 +72,7 @@ def step_taker(
                 average=lambda tensor: tensor,
             )
         )
-        optimizer.step()
+        updates.step()
 
     return step
 
