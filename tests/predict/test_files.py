@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from auxseg.errors import UnreadableImageError
+from auxseg.errors import DataError, UnreadableImageError
 from auxseg.predict import Predictor, files, predict_files
 from auxseg.predict.network import Network, Outputs
 from auxseg.tasks.segmentation import Segmentation
@@ -131,12 +131,9 @@ def test_leaving_early_ends_the_threads(tmp_path: Path) -> None:
     assert threading.active_count() == before
 
 
-def test_a_picture_that_cannot_be_written_is_no_silent_loss(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(files, "write_pictures", full)
-    with pytest.raises(OSError, match="no space"):
-        list(predict_files(Predictor(Brightness()), album(tmp_path / "a", 2), tmp_path / "out"))
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    paths, out = album(tmp_path / "a", 2), tmp_path / "out"
+    (out / f"{paths[0].stem}_overlay.png").mkdir(parents=True)  # a folder has the file's name
+    with pytest.raises(DataError, match=f"{paths[0].stem}_overlay.png: cannot be written"):
+        list(predict_files(Predictor(Brightness()), paths, out))
+    assert not list(out.glob(".*"))  # no half of a file

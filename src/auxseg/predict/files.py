@@ -152,13 +152,16 @@ def _finished(results: Sequence[Future[Result] | UnreadableImageError]) -> Itera
 
 
 def write_pictures(prediction: Prediction, out: Path, stem: str) -> None:
+    """Writes ``STEM_*`` into a folder, each file whole or not at all."""
+    pictures = {"overlay": prediction.overlay, **prediction.pictures}
     if prediction.mask is not None:
-        Image.fromarray(prediction.mask).save(out / f"{stem}_mask.png")
-    Image.fromarray(prediction.overlay).save(out / f"{stem}_overlay.png")
-    for task, picture in prediction.pictures.items():
-        Image.fromarray(picture).save(out / f"{stem}_{task}.png")
+        pictures["mask"] = prediction.mask
+    for name, picture in pictures.items():
+        with replacing(out / f"{stem}_{name}.png") as temporary:
+            Image.fromarray(picture).save(temporary, format="png")
     if prediction.attention:
-        np.savez_compressed(out / f"{stem}_attention.npz", **prediction.attention)  # type: ignore[arg-type]
+        with replacing(out / f"{stem}_attention.npz") as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **prediction.attention)  # type: ignore[arg-type]
 
 
 def output_names(paths: Sequence[Path]) -> dict[Path, str]:
