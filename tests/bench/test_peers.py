@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from auxseg.api import configure
 from auxseg.bench.peers import peer_works
 from auxseg.errors import DataError, UsageError
+
+CPU = torch.device("cpu")
+CONFIG = configure("mtan-3task", weights="none", image_size=32, batch_size=1)
 
 #: A stand-in for both scripts: a class SegNet, and below it what must never be run.
 SCRIPT = """
@@ -43,7 +47,7 @@ def checkout(folder: Path) -> Path:
 
 
 def test_both_pairs_take_a_step(tmp_path: Path) -> None:
-    pairs = peer_works("mtan", checkout(tmp_path), 1, 32, torch.device("cpu"))
+    pairs = peer_works("mtan", checkout(tmp_path), CONFIG, CPU)
     assert len(pairs) == 2
     for pair in pairs.values():
         assert list(pair) == ["ours", "theirs"]
@@ -56,11 +60,10 @@ def test_both_pairs_take_a_step(tmp_path: Path) -> None:
 
 
 def test_what_is_no_checkout(tmp_path: Path) -> None:
-    cpu = torch.device("cpu")
     with pytest.raises(UsageError, match="allowed are mtan"):
-        peer_works("libmtl", tmp_path, 1, 32, cpu)
+        peer_works("libmtl", tmp_path, CONFIG, CPU)
     with pytest.raises(DataError, match=r"model_segnet_single\.py: cannot be read"):
-        peer_works("mtan", tmp_path, 1, 32, cpu)
+        peer_works("mtan", tmp_path, CONFIG, CPU)
     (checkout(tmp_path) / "im2im_pred" / "model_segnet_single.py").write_text("x = 1")
     with pytest.raises(DataError, match="no class SegNet"):
-        peer_works("mtan", tmp_path, 1, 32, cpu)
+        peer_works("mtan", tmp_path, CONFIG, CPU)

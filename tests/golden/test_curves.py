@@ -6,8 +6,8 @@ import pytest
 
 from . import curves
 
-#: Relative. Without vector instructions (``ATEN_CPU_CAPABILITY=default``) curves were seen to differ
-#: by 4e-15 from those with AVX2.
+#: Relative. Without vector instructions (``ATEN_CPU_CAPABILITY=default``) curves were seen to
+#: differ by 4e-15 from those with AVX2.
 TOLERANCE = 1e-9
 
 

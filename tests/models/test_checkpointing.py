@@ -6,12 +6,13 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from auxseg.api import configure
 from auxseg.build import make_model, make_tasks, make_views
 from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.checkpointing import MODES
+from auxseg.models.checkpointing import MODES, region
+from auxseg.models.layers import ConvBNReLU
 from auxseg.presets import PRESETS
 from auxseg.types import ClassNames
 
@@ -78,3 +79,48 @@ def test_a_network_that_predicts_is_never_checkpointed() -> None:
         found = model(image)
     for name, output in expected.items():
         assert torch.equal(found[name], output), name
+
+
+class Block(nn.Module):
+    """A region of three layers."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(ConvBNReLU(4, 4) for _ in range(3)))
+        self.mode = mode
+
+    def forward(self, image: Tensor) -> Tensor:
+        return region(self.mode, [self.layers], self.layers, image)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        ("none", 1 + 3 * 3),  # the image; of each layer what convolution, norm and ReLU gave
+        ("selective", 1 + 3),  # the image, and what convolutions gave
+        ("full", 1),
+    ],
+)
+def test_compiled_it_saves_as_well(mode: str, kept: int) -> None:
+    """One graph without a break, the same gradients, the same running statistics."""
+    plain = Block("none")
+    saving = Block(mode)
+    saving.load_state_dict(plain.state_dict())
+    torch._dynamo.reset()
+    saving.compile(backend="aot_eager", fullgraph=True)
+    image = torch.rand(2, 4, 16, 16)
+    maps: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.shape == image.shape:
+            maps[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        saving(image).square().sum().backward()
+    plain(image).square().sum().backward()
+    for expected, found in zip(plain.parameters(), saving.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad)
+    for expected, found in zip(plain.buffers(), saving.buffers(), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert len(maps) <= kept + 1  # and the output, which is the loss's

@@ -7,9 +7,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+Key = TypeVar("Key")
 
 #: Rounds that are timed at least, after one that is not.
 LEAST_ROUNDS = 3
@@ -46,14 +48,14 @@ class Timing:
 
 
 def time_in_rounds(
-    works: Mapping[str, Callable[[], Any]], device: torch.device, seconds: float
-) -> dict[str, Timing]:
+    works: Mapping[Key, Callable[[], Any]], device: torch.device, seconds: float
+) -> dict[Key, Timing]:
     """Runs all works in turn, round after round, until the time is up.
 
     Args:
         seconds: for all rounds together; :data:`LEAST_ROUNDS` are made however long they take.
     """
-    taken: dict[str, list[float]] = {name: [] for name in works}
+    taken: dict[Key, list[float]] = {name: [] for name in works}
     end = None
     while end is None or time.perf_counter() < end or len(min(taken.values())) < LEAST_ROUNDS:
         warm = end is not None

@@ -50,7 +50,7 @@ def step_taker(
     model = _network(config, tasks, device).train()
     balancer = build.make_balancer(config, tasks).to(device)
     updates = optimizer(model, balancer, config.training)
-    precision = _autocast(config, device)
+    precision = autocast(config, device)
 
     def step(batch: Batch) -> None:
         with precision():
@@ -90,7 +90,7 @@ def prediction(config: Config, device: torch.device, names: Collection[str] | No
         for view, all_names in batch.routes.items()
         if (wanted := tuple(name for name in all_names if names is None or name in names))
     }
-    precision = _autocast(config, device)
+    precision = autocast(config, device)
 
     @torch.inference_mode()
     def run() -> None:
@@ -122,28 +122,19 @@ def random_batch(config: Config) -> Batch:
 
 def count_flops(run: Callable[[], Any]) -> int:
     """Arithmetic operations of convolutions and products in one run."""
-    with FlopCounterMode(display=False) as counter:
+    # Uncompiled: what torch.compile first meets under a counter, it leaves alone ever after.
+    with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
         run()
     return int(counter.get_total_flops())
 
 
 def _network(config: Config, tasks: Mapping[str, Task], device: torch.device) -> MultiTaskModel:
     model = build.make_model(config, tasks).to(device)
-    model.checkpoint_activations(config.training.checkpointing)
-    if config.training.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.training.compile:
-        model.compile()
+    build.set_up(model, config.training)
     return model
 
 
-def _autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
-    dtype = dtype_of(config)
+def autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    """What the forward pass runs in."""
+    dtype = build.dtype_of(config)
     return lambda: torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
-
-
-def dtype_of(config: Config) -> torch.dtype:
-    """The precision of convolutions and products."""
-    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(
-        config.training.precision, torch.float32
-    )

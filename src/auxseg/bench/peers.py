@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auxseg import build
 from auxseg.bench.clock import Work
-from auxseg.bench.networks import count_flops
+from auxseg.bench.networks import autocast, count_flops
+from auxseg.config import Config
 from auxseg.errors import DataError, UsageError
-from auxseg.models import ARCHITECTURES
+from auxseg.models import ARCHITECTURES, MultiTaskModel
 from auxseg.models.heads import make_head
 from auxseg.models.initialise import initialise
 from auxseg.types import HeadSpec
@@ -31,37 +34,44 @@ _DENSE = {"semantic": 13, "depth": 1, "normal": 3}
 
 
 def peer_works(
-    name: str, folder: Path, batch: int, size: int, device: torch.device
+    name: str, folder: Path, config: Config, device: torch.device
 ) -> dict[str, dict[str, Work]]:
     """Like for like: title → ``{"ours": Work, "theirs": Work}``, a training step each.
 
     Both networks of a pair read the same images, give outputs of the same channels and have the
-    same loss, the mean square of all outputs. Each is updated as its own code does it: lorenmt/mtan
-    by ``torch.optim.Adam``, ours by fused AdamW.
+    same loss, the mean square of all outputs. Theirs computes as its own code does it: in float32,
+    updated by ``torch.optim.Adam``. Ours is updated by fused AdamW, and computes as configured.
 
     Raises:
         UsageError: an unknown peer.
         DataError: the folder is no checkout of it.
     """
+    size = config.data.image_size
+    assert size is not None
+    image = torch.rand(config.training.batch_size, 3, size, size, device=device)
+    works = {}
+    for title, (ours, theirs) in peer_networks(name, folder).items():
+        build.set_up(ours.to(device), config.training)
+        works[title] = {
+            "ours": network_step(ours, image, fused, autocast(config, device)),
+            "theirs": network_step(theirs.to(device), image, unfused),
+        }
+    return works
+
+
+def peer_networks(name: str, folder: Path) -> dict[str, tuple[MultiTaskModel, nn.Module]]:
+    """Title → our network and theirs, of the same kind and with outputs of the same channels."""
     if name not in PEERS:
         raise UsageError(f"--peer {name}: unknown; allowed are {', '.join(PEERS)}")
     scripts = folder / "im2im_pred"
     one, three = scripts / "model_segnet_single.py", scripts / "model_segnet_mtan.py"
-    image = torch.rand(batch, 3, size, size, device=device)
-
-    def works(ours: nn.Module, theirs: nn.Module) -> dict[str, Work]:
-        return {
-            "ours": _step(ours.to(device), image, _fused),
-            "theirs": _step(theirs.to(device), image, _plain),
-        }
-
     return {
-        "SegNet, one dense task": works(_ours("hard-sharing", ["semantic"]), _theirs(one)),
-        "MTAN as published, three dense tasks": works(_ours("mtan-full", _DENSE), _theirs(three)),
+        "SegNet, one dense task": (_ours("hard-sharing", ["semantic"]), _theirs(one)),
+        "MTAN as published, three dense tasks": (_ours("mtan-full", list(_DENSE)), _theirs(three)),
     }
 
 
-def _ours(architecture: str, tasks: Sequence[str] | dict[str, int]) -> nn.Module:
+def _ours(architecture: str, tasks: Sequence[str]) -> MultiTaskModel:
     heads = {task: make_head(HeadSpec("dense", _DENSE[task])) for task in tasks}
     model = ARCHITECTURES[architecture](heads)
     initialise(model, seed=0)
@@ -92,19 +102,34 @@ def _theirs(script: Path) -> nn.Module:
     return network
 
 
-def _step(
-    model: nn.Module, image: Tensor, optimizer_of: Callable[[nn.Module], torch.optim.Optimizer]
+def network_step(
+    model: nn.Module,
+    image: Tensor,
+    make_optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+    precision: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Work:
+    """Forward pass, mean square of all outputs, backward pass, update."""
     model.train()
-    optimizer = optimizer_of(model)
+    optimizer = make_optimizer(model)
 
     def run() -> None:
         optimizer.zero_grad()
-        outputs = _tensors(model(image))
-        torch.stack([output.square().mean() for output in outputs]).sum().backward()
+        with precision():
+            outputs = _tensors(model(image))
+        torch.stack([output.float().square().mean() for output in outputs]).sum().backward()
         optimizer.step()
 
     return Work(run, count_flops(run), len(image))
+
+
+def fused(model: nn.Module) -> torch.optim.Optimizer:
+    """As we train."""
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+
+def unfused(model: nn.Module) -> torch.optim.Optimizer:
+    """As lorenmt/mtan trains."""
+    return torch.optim.Adam(model.parameters(), lr=1e-4)
 
 
 def _tensors(outputs: Any) -> list[Tensor]:
@@ -112,11 +137,3 @@ def _tensors(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
     return list(outputs.values()) if isinstance(outputs, dict) else list(outputs[0])
-
-
-def _fused(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-
-
-def _plain(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.Adam(model.parameters(), lr=1e-4)

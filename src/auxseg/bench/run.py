@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from auxseg import build
 from auxseg.bench.clock import Timing, Work, time_in_rounds
 from auxseg.bench.limits import convolutions, matrix_product
 from auxseg.bench.loading import next_batch
-from auxseg.bench.networks import CLASSES, dtype_of, prediction, training_step
+from auxseg.bench.networks import CLASSES, prediction, training_step
 from auxseg.bench.peers import peer_works
 from auxseg.config import Config
 from auxseg.evaluation.memory import training_memory
@@ -51,17 +52,19 @@ def bench(plan: Plan) -> dict[str, Any]:
     """
     pairs = _pairs(plan)  # a folder that is no checkout is told before anything takes its time
     results: dict[str, Any] = {"machine": machine(plan), "limits": {}}
-    works = {("training", name): training_step(c, plan.device) for name, c in _each(plan)}
-    works |= {("prediction", name): prediction(c, plan.device) for name, c in _each(plan)}
+    works = {("training", name): training_step(c, plan.device) for name, c in plan.configs.items()}
+    works |= {("prediction", name): prediction(c, plan.device) for name, c in plan.configs.items()}
     works |= {("limits", name): work for name, work in _limits(plan).items()}
     with tempfile.TemporaryDirectory() as folder:
-        works |= {("loading", name): next_batch(c, Path(folder)) for name, c in _each(plan)}
+        works |= {
+            ("loading", name): next_batch(c, Path(folder)) for name, c in plan.configs.items()
+        }
         timings = _time(works, plan, share=0.7 if plan.peers else 1.0)
     for (part, name), timing in timings.items():
         results.setdefault(part, {})[name] = _row(works[part, name], timing)
     results["peers"] = _peers(plan, pairs)
     _add_shares(results)
-    for name, config in _each(plan):
+    for name, config in plan.configs.items():
         results["training"][name]["memory_bytes"] = training_memory(config, CLASSES)
         if plan.device.type == "cuda":
             results["training"][name]["allocated_bytes"] = _allocated(config, plan.device)
@@ -98,13 +101,9 @@ def machine(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _each(plan: Plan) -> Iterator[tuple[str, Config]]:
-    yield from plan.configs.items()
-
-
 def _limits(plan: Plan) -> dict[str, Work]:
     config = next(iter(plan.configs.values()))
-    size, dtype = config.data.image_size, dtype_of(config)
+    size, dtype = config.data.image_size, build.dtype_of(config)
     assert size is not None
     channels = block_channels(config.model.width)
     return {
@@ -131,11 +130,9 @@ def _row(work: Work, timing: Timing) -> dict[str, Any]:
 def _pairs(plan: Plan) -> dict[str, dict[str, Work]]:
     """Title → ours and theirs."""
     config = next(iter(plan.configs.values()))
-    size, batch = config.data.image_size, config.training.batch_size
-    assert size is not None
     pairs: dict[str, dict[str, Work]] = {}
     for name, folder in plan.peers.items():
-        pairs |= peer_works(name, folder, batch, size, plan.device)
+        pairs |= peer_works(name, folder, config, plan.device)
     return pairs
 
 

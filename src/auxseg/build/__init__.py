@@ -21,11 +21,13 @@ from auxseg.build.loaders import (
 from auxseg.build.network import (
     assemble,
     check_weights,
+    dtype_of,
     load_starting_weights,
     make_balancer,
     make_model,
     make_tasks,
     make_views,
+    set_up,
     starting_weights,
 )
 from auxseg.data import DATASETS
@@ -40,6 +42,7 @@ __all__ = [
     "Prepare",
     "assemble",
     "check_weights",
+    "dtype_of",
     "load_starting_weights",
     "make_augment",
     "make_balancer",
@@ -53,6 +56,7 @@ __all__ = [
     "open_data",
     "open_dataset",
     "resolve",
+    "set_up",
     "starting_weights",
     "unlabelled_per_step",
 ]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from auxseg.balancing import BALANCERS, Balancer
 from auxseg.build.data import Data
-from auxseg.config import Config
+from auxseg.config import Config, TrainingConfig
 from auxseg.construct import construct
 from auxseg.data.cache import cache_root
 from auxseg.data.download import download
@@ -24,6 +25,9 @@ from auxseg.types import ClassNames
 
 VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
 VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
+
+#: Graphs that torch.compile may make of one network.
+COMPILED = 64
 
 #: Training images on which fresh batch norms are calibrated to loaded weights.
 CALIBRATION_IMAGES = 32
@@ -68,6 +72,28 @@ def assemble(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     return ARCHITECTURES[config.model.architecture](heads, width, channels)
 
 
+def set_up(model: MultiTaskModel, config: TrainingConfig) -> None:
+    """How the network computes in training, in place: what it keeps, its layout, compiled or not.
+
+    Results are the same up to rounding.
+    """
+    model.checkpoint_activations(config.checkpointing)
+    if config.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.compile:
+        # A graph for every view, in training and in evaluation, with one and with several images:
+        # over the limit torch would go on uncompiled.
+        torch._dynamo.config.recompile_limit = max(COMPILED, torch._dynamo.config.recompile_limit)
+        model.compile()
+
+
+def dtype_of(config: Config) -> torch.dtype:
+    """The precision of convolutions and products."""
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(
+        config.training.precision, torch.float32
+    )
+
+
 def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
     weights = {name: config.tasks.weights.get(name, task.WEIGHT) for name, task in tasks.items()}
     name = config.training.balancer
@@ -87,11 +113,6 @@ def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
         raise UsageError(
             "training.checkpointing: selective allows one backward pass a step, not one for every "
             "task's gradient (balancer, conflict_every); use full or none"
-        )
-    if config.training.checkpointing != "none" and config.training.compile:
-        raise UsageError(
-            f"training.checkpointing: {config.training.checkpointing} cannot be compiled, and "
-            "torch.compile chooses by itself what to compute again; use none, or compile false"
         )
     if config.training.conflict_every and config.training.precision.startswith("16"):
         raise UsageError(

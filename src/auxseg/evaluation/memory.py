@@ -8,8 +8,7 @@ machine that could never train it.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -75,27 +74,20 @@ def training_memory(config: Config, classes: ClassNames) -> int:
     size = config.data.image_size
     assert size is not None  # resolved, as in every run's file
     images = config.training.batch_size + build.unlabelled_per_step(config)
-    views = build.make_views(config, tasks)
+    views, dtype = build.make_views(config, tasks), build.dtype_of(config)
     with FakeTensorMode(), LiveBytes() as counter:
         model = build.assemble(config, tasks).train()
         model.checkpoint_activations(config.training.checkpointing)
         inputs = {view: torch.zeros(images, views.channels, size, size) for view in views.routes}
         weights = sum(_bytes(parameter) for parameter in model.parameters())
         counter.peak = counter.live
-        with _precision(config.training.precision):
+        # The CPU's autocast stands in for a GPU's: both compute convolutions in 16 bits.
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
             outputs = model.forward_views(inputs, views.routes)
             loss = _loss(outputs)
         del outputs
         loss.backward()
         return counter.peak + AVERAGES * weights
-
-
-@contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """The autocast of a GPU, as the CPU's: both compute convolutions in 16 bits."""
-    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(name)
-    with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
-        yield
 
 
 def _loss(outputs: Mapping[str, Tensor]) -> Tensor:

@@ -49,8 +49,19 @@ def region(
         *inputs,
         use_reentrant=False,
         preserve_rng_state=False,
-        context_fn=partial(_contexts, mode, list(modules)),
+        **_traced(mode) if torch.compiler.is_compiling() else _eager(mode, modules),
     )
+
+
+def _traced(mode: str) -> dict[str, Any]:
+    """What torch.compile can read. It repeats no writing to running statistics, nor any cast."""
+    if mode == "full":
+        return {}
+    return {"context_fn": partial(create_selective_checkpoint_contexts, _policy)}
+
+
+def _eager(mode: str, modules: Iterable[nn.Module]) -> dict[str, Any]:
+    return {"context_fn": partial(_contexts, mode, list(modules))}
 
 
 def _contexts(

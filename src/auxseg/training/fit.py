@@ -159,11 +159,7 @@ def _module_and_loaders(
     )
     steps = len(loaders[0]) * config.training.epochs
     balancer = build.make_balancer(config, tasks)
-    model.checkpoint_activations(config.training.checkpointing)
-    if config.training.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.training.compile:
-        model.compile()
+    build.set_up(model, config.training)
     return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
 
 
