@@ -29,6 +29,9 @@ from auxseg.training.optimizer import make_optimizer
 def main() -> None:
     given = _arguments()
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+    # As training sets it; a number read from memory that nothing was written to is not looked for.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plain = {
         "weights": "none",
@@ -53,7 +56,7 @@ def main() -> None:
         }
     configs = {name: configure(given.preset, **plain, **own) for name, own in variants.items()}
     runs = {name: networks.training_step(one, device).run for name, one in configs.items()}
-    runs["memory filled with NaN, as Lightning's deterministic mode does"] = _filling(
+    runs["new memory filled with NaN, as torch's deterministic mode does"] = _filling(
         networks.training_step(configs["as it is"], device).run
     )
     runs["AdamW an operation at a time"] = networks.training_step(
@@ -78,13 +81,12 @@ def _memory(config: Config | None) -> str:
 
 
 def _filling(run: Callable[[], Any]) -> Callable[[], None]:
-    """The step in deterministic mode with the check for reads of unwritten memory."""
+    """The step with new memory filled, which shows reads of unwritten memory."""
 
     def checked() -> None:
-        torch.use_deterministic_algorithms(True, warn_only=True)
         deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
         run()
-        torch.use_deterministic_algorithms(False)
+        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     return checked
 

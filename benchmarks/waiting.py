@@ -38,7 +38,7 @@ def waited(
     def measure() -> tuple[float, float]:
         held = _seconds(repeat(batch, len(loader)), step)
         read = _seconds(loader, step)
-        return max(0.0, 1 - held / read), held / len(loader)
+        return 1 - held / read, held / len(loader)
 
     return measure
 

@@ -167,9 +167,16 @@ def test_real_steps_are_timed_too(pets: Path) -> None:
     assert "## Waiting for the batch (cpu)" in done.stdout
 
 
-def test_a_wrong_folder_is_one_line(tmp_path: Path) -> None:
-    done = run("--root", tmp_path / "nowhere")
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
+def test_a_wrong_folder_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setattr(sys, "argv", ["loading.py", "--root", str(tmp_path / "nowhere")])
+    import loading
+
+    with pytest.raises(SystemExit) as stopped:
+        loading.main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
         f"loading.py: {tmp_path / 'nowhere'}: no such folder (root of data set oxford-pet)"
     ]

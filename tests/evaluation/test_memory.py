@@ -55,8 +55,8 @@ def measured(config: Config) -> int:
 )
 def test_the_dry_run_counts_what_a_real_step_allocates(preset: str, mode: str) -> None:
     config = configure(preset, **SMALL, **{"training.checkpointing": mode})
-    # A CPU's convolutions allocate work space, and sometimes copies, that a GPU's do not.
-    assert training_memory(config, CLASSES) == pytest.approx(measured(config), rel=0.05)
+    # A CPU's convolutions allocate work space and copies of their own, some processors' more.
+    assert 0.98 < measured(config) / training_memory(config, CLASSES) < 1.2
 
 
 def test_mtan_with_three_tasks_trains_within_4_gib() -> None:

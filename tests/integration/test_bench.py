@@ -34,7 +34,8 @@ def test_json_alone_with_everything_measured() -> None:
 
 
 def test_tables() -> None:
-    text = auxseg("bench", *QUICK).succeeded().out
+    line = ("bench", *TINY, "--presets", "segnet-1task", "--seconds", "0.01")
+    text = auxseg(*line).succeeded().out
     for title in ("limit of this machine", "training step", "prediction", "loading"):
         assert f"| {title}" in text
     assert "32×32, batch 2" in text
@@ -42,8 +43,8 @@ def test_tables() -> None:
 
 
 def test_memory_by_a_dry_run() -> None:
-    line = ("bench", "--memory", "--presets", "mtan-3task", "--width", "0.25")
-    found = json.loads(auxseg(*line, "--json").succeeded().out)["mtan-3task"]
+    line = ("bench", "--memory", "--presets", "segnet-3task", "--width", "0.25")
+    found = json.loads(auxseg(*line, "--json").succeeded().out)["segnet-3task"]
     for sizes in found.values():
         assert sizes["none"] > sizes["selective"] > sizes["full"] > 0
     assert found["bf16-mixed"]["none"] < found["32-true"]["none"]

@@ -5,6 +5,7 @@ Nobody needs a GPU to see that: torch's fake tensors hold no numbers, and asking
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,8 +17,7 @@ from auxseg import build
 from auxseg.api import configure
 from auxseg.training.module import MultiTaskModule
 from auxseg.training.optimizer import make_optimizer
-from auxseg.types import Batch, ClassNames, Target
-from conftest import RandomImages
+from auxseg.types import Batch, ClassNames, LabelledImages, Target
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
 
@@ -40,7 +40,10 @@ def move(batch: Batch, fake: FakeTensorMode) -> Batch:
     ],
 )
 def test_a_step_waits_for_no_number(
-    preset: str, balancer: str, random_images: RandomImages, monkeypatch: pytest.MonkeyPatch
+    preset: str,
+    balancer: str,
+    random_images: Callable[..., LabelledImages],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = configure(preset, weights="none", width=0.05, balancer=balancer)
     tasks = build.make_tasks(config, CLASSES)

@@ -65,7 +65,7 @@ class Int8:
 def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str, Any]) -> Int8:
     """Replaces an ONNX file by one in 8 bits; adds what that cost to its metadata.
 
-    Every convolution and matrix product is tried first. Where that loses more than
+    Every convolution is tried first. Where that loses more than
     :data:`ACCEPTABLE`, the first convolution and the heads stay in 32 bits, which are a small part
     of the work; the better of the two files is kept.
 

@@ -51,8 +51,9 @@ def describe(
             "sizes": "any; best the size trained at",
         },
         "preprocessing": (
-            "stretch the photo to image_size × image_size (area average where it shrinks, else "
-            "bilinear) and divide by 255; normalisation, views and padding are in the graph"
+            "turn the photo as its EXIF orientation says, stretch it to image_size × image_size "
+            "(area average where it shrinks, else bilinear) and divide by 255; normalisation, "
+            "views and padding are in the graph"
         ),
         "validation": {
             "epoch": epoch,
