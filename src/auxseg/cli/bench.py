@@ -48,8 +48,8 @@ def bench(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--memory",
         action="store_true",
-        help="only tell the memory of training, by a dry run that needs neither GPU nor time "
-        "(256×256, batch 5)",
+        help="only estimate the memory of training, by a dry run without a GPU, in seconds per "
+        "preset (256×256, batch 5)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parsed = parser.parse(arguments)
