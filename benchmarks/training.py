@@ -8,13 +8,12 @@ In rounds, in one process: a ratio above 1 is faster than the plain step.
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import deterministic
+from torch.utils import deterministic as switches
 
 from auxseg.api import configure
 from auxseg.balancing import Balancer
@@ -23,15 +22,13 @@ from auxseg.bench.clock import time_in_rounds
 from auxseg.config import Config, TrainingConfig
 from auxseg.evaluation.memory import training_memory
 from auxseg.evaluation.tables import to_markdown
+from auxseg.training.determinism import deterministic
 from auxseg.training.optimizer import make_optimizer
 
 
+@deterministic()
 def main() -> None:
     given = _arguments()
-    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
-    # As training sets it; a number read from memory that nothing was written to is not looked for.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plain = {
         "weights": "none",
@@ -84,9 +81,9 @@ def _filling(run: Callable[[], Any]) -> Callable[[], None]:
     """The step with new memory filled, which shows reads of unwritten memory."""
 
     def checked() -> None:
-        deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
+        switches.fill_uninitialized_memory = True  # type: ignore[attr-defined]
         run()
-        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        switches.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     return checked
 

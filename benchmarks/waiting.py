@@ -14,7 +14,7 @@ from itertools import repeat
 import torch
 
 from auxseg import build
-from auxseg.bench.networks import step_taker
+from auxseg.bench.networks import network, step_taker
 from auxseg.config import Config
 from auxseg.tasks import Task
 from auxseg.types import Batch
@@ -59,5 +59,6 @@ def simulated_step(milliseconds: float) -> TakeStep:
 
 def real_step(config: Config, tasks: dict[str, Task], device: str) -> TakeStep:
     """The preset's own training step, without Lightning around it."""
-    take = step_taker(config, tasks, torch.device(device))
+    model = network(config, tasks, torch.device(device)).train()
+    take = step_taker(model, config, tasks)
     return lambda batch: take(batch.to(device, non_blocking=True))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
-from torch import Tensor
+from torch import Tensor, nn
 
 from auxseg.balancing import BALANCERS, Step
 from auxseg.balancing.aligned_mtl import AlignedMTL
@@ -90,6 +90,35 @@ def made(name: str) -> GradientBalancer:
     balancer = BALANCERS[name](WEIGHTS)
     assert isinstance(balancer, GradientBalancer)
     return balancer
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_gradients_lie_in_memory_as_their_parameters_do(name: str) -> None:
+    """Fused optimisers go through both as they lie, and would update other weights than meant."""
+
+    def gradients(layout: torch.memory_format) -> list[Tensor]:
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3), nn.Conv2d(4, 5, 3)]
+        shared, a, b = (layer.to(memory_format=layout) for layer in layers)  # type: ignore[call-overload]
+        features = shared(torch.rand(2, 3, 9, 9))
+        losses = {"a": a(features).square().mean(), "b": b(features).exp().mean()}
+        made(name).backward(
+            Step(
+                losses=losses,
+                values=losses,
+                shared=list(shared.parameters()),
+                specific=[*a.parameters(), *b.parameters()],
+                backward=Tensor.backward,
+                average=lambda tensor: tensor,
+            )
+        )
+        for layer in layers:
+            assert layer.weight.grad.stride() == layer.weight.stride()  # type: ignore[union-attr]
+        return [p.grad for layer in layers for p in layer.parameters() if p.grad is not None]
+
+    pairs = zip(gradients(torch.contiguous_format), gradients(torch.channels_last), strict=True)
+    for plain, other in pairs:
+        torch.testing.assert_close(other, plain)
 
 
 def test_the_gradients_conflict_in_half_of_the_examples() -> None:

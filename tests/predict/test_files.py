@@ -47,6 +47,16 @@ def album(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def test_a_photo_that_is_given_twice_is_found_once(tmp_path: Path) -> None:
+    paths = album(tmp_path / "album", 3)
+    around = tmp_path / "album" / ".." / "album" / paths[1].name
+    assert files.find_images([paths[1], tmp_path / "album", around]) == [
+        paths[1],
+        paths[0],
+        paths[2],
+    ]
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 20])
 def test_order_is_kept_though_photos_take_unequally_long(
     batch_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

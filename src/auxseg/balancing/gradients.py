@@ -51,7 +51,7 @@ class GradientBalancer(Balancer):
         vector, weights = (jacobian[0], jacobian.new_ones(1)) if alone else self.combine(jacobian)
         parts = vector.split([parameter.numel() for parameter in step.shared])
         for parameter, part, used in zip(step.shared, parts, reached, strict=True):
-            parameter.grad = part.view_as(parameter).to(parameter.dtype) if used else None
+            parameter.grad = _laid_out(part.view_as(parameter), parameter) if used else None
         return {} if weights is None else named(step.losses, weights)
 
 
@@ -87,8 +87,17 @@ def task_gradients(step: Step, *, fill_specific: bool = False) -> tuple[Tensor, 
             if gradient is not None:
                 own[parameter] = own[parameter] + gradient if parameter in own else gradient
     for parameter, gradient in own.items():
-        parameter.grad = step.average(gradient)
+        parameter.grad = _laid_out(step.average(gradient), parameter)
     return step.average(jacobian), reached
+
+
+def _laid_out(gradient: Tensor, parameter: nn.Parameter) -> Tensor:
+    """The gradient in its parameter's dtype and strides, as ``backward`` would leave it.
+
+    Fused optimisers go through both as they lie in memory: on a CPU other strides (channels_last,
+    or what compiled code returns) would update other weights, without a word.
+    """
+    return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
 
 
 def gram(jacobian: Tensor) -> tuple[Tensor, float]:

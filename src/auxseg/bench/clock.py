@@ -81,3 +81,5 @@ def _wait(device: torch.device) -> None:
     """Until a GPU has done all that it was told."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from auxseg.bench.clock import Work
 
@@ -15,14 +16,30 @@ MATRIX = {"cpu": 2048, "cuda": 8192}
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype) -> Work:
-    """A product of two square matrices in the precision of the network's convolutions."""
+    """A product of two square matrices in the precision of the network's convolutions.
+
+    On NVIDIA's GPUs that is TF32 for float32, which torch allows convolutions and not products.
+    """
     side = MATRIX.get(device.type, 2048)
     a, b = (torch.rand(side, side, device=device, dtype=dtype) for _ in range(2))
-    return Work(lambda: a @ b, flops=2 * side**3, images=0)
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+
+    def run() -> None:
+        before = products.allow_tf32
+        products.allow_tf32 = convolutions.allow_tf32
+        a @ b
+        products.allow_tf32 = before
+
+    return Work(run, flops=2 * side**3, images=0)
 
 
 def convolutions(
-    channels: tuple[int, ...], batch: int, size: int, device: torch.device, dtype: torch.dtype
+    channels: tuple[int, ...],
+    batch: int,
+    size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    layout: torch.memory_format = torch.contiguous_format,
 ) -> dict[str, Work]:
     """One 3×3 convolution of each block of the network, forward and backward.
 
@@ -32,23 +49,31 @@ def convolutions(
     Args:
         channels: of the blocks, which halve the size from one to the next.
         size: side of the first block's features, in pixels.
+        layout: of features and weights in memory.
     """
     works = {}
     for number, count in enumerate(channels[:-1]):  # the last block's channels are those before
         side = max(1, size >> number)
         flops = 3 * 2 * batch * count**2 * 9 * side**2
-        run = _convolution(count, batch, side, device, dtype)
+        run = _convolution(count, batch, side, device, dtype, layout)
         works[f"convolution {count}×{count} at {side}×{side}"] = Work(run, flops, batch)
     return works
 
 
 def _convolution(
-    channels: int, batch: int, side: int, device: torch.device, dtype: torch.dtype
+    channels: int,
+    batch: int,
+    side: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    layout: torch.memory_format,
 ) -> Callable[[], Any]:
-    options: dict[str, Any] = {"device": device, "dtype": dtype}
-    features = torch.rand(batch, channels, side, side, **options, requires_grad=True)
-    weight = torch.rand(channels, channels, 3, 3, **options, requires_grad=True)
-    gradient = torch.rand(batch, channels, side, side, **options)
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=device, dtype=dtype).to(memory_format=layout)
+
+    features = draw(batch, channels, side, side).requires_grad_()
+    weight = draw(channels, channels, 3, 3).requires_grad_()
+    gradient = draw(batch, channels, side, side)
 
     def run() -> None:
         features.grad = weight.grad = None

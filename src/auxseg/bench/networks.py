@@ -31,23 +31,28 @@ def training_step(
     config: Config, device: torch.device, optimizer: MakeOptimizer = make_optimizer
 ) -> Work:
     """A step as training takes it, from a batch on the device to the updated weights."""
-    step = step_taker(config, build.make_tasks(config, CLASSES), device, optimizer)
+    tasks = build.make_tasks(config, CLASSES)
+    model = network(config, tasks, device).train()
+    step = step_taker(model, config, tasks, optimizer)
     batch = random_batch(config).to(device)
 
     def run() -> None:
         step(batch)
 
-    return Work(run, count_flops(run), config.training.batch_size)
+    model.checkpoint_activations("none")  # what is computed again is no work that was asked for
+    flops = count_flops(run)
+    model.checkpoint_activations(config.training.checkpointing)
+    return Work(run, flops, config.training.batch_size)
 
 
 def step_taker(
+    model: MultiTaskModel,
     config: Config,
     tasks: Mapping[str, Task],
-    device: torch.device,
     optimizer: MakeOptimizer = make_optimizer,
 ) -> Callable[[Batch], None]:
-    """A new network's training step, without Lightning around it, for batches on the device."""
-    model = _network(config, tasks, device).train()
+    """The network's training step, without Lightning around it, for batches on its device."""
+    device = model.mean.device
     balancer = build.make_balancer(config, tasks).to(device)
     updates = optimizer(model, balancer, config.training)
     precision = autocast(config, device)
@@ -83,7 +88,7 @@ def prediction(config: Config, device: torch.device, names: Collection[str] | No
     Args:
         names: the tasks that are wanted; all by default. What only others need is not computed.
     """
-    model = _network(config, build.make_tasks(config, CLASSES), device).eval()
+    model = network(config, build.make_tasks(config, CLASSES), device).eval()
     batch = random_batch(config).to(device)
     routes = {
         view: wanted
@@ -128,7 +133,8 @@ def count_flops(run: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def _network(config: Config, tasks: Mapping[str, Task], device: torch.device) -> MultiTaskModel:
+def network(config: Config, tasks: Mapping[str, Task], device: torch.device) -> MultiTaskModel:
+    """A system's network with fresh weights, set up for training."""
     model = build.make_model(config, tasks).to(device)
     build.set_up(model, config.training)
     return model

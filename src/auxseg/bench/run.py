@@ -21,6 +21,8 @@ from auxseg.config import Config
 from auxseg.evaluation.memory import training_memory
 from auxseg.models.checkpointing import MODES
 from auxseg.models.layers import block_channels
+from auxseg.training.determinism import deterministic
+from auxseg.training.failures import explained
 
 #: Precisions whose memory is told.
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -50,25 +52,37 @@ def bench(plan: Plan) -> dict[str, Any]:
     title. Seconds are medians, ``spread`` is the distance of the quartiles as a part of that, and
     ``of_product`` and ``of_convolution`` are shares of the limits, measured in the same rounds.
     """
+    with explained(next(iter(plan.configs.values())).training):
+        return _measured(plan)
+
+
+def _measured(plan: Plan) -> dict[str, Any]:
     pairs = _pairs(plan)  # a folder that is no checkout is told before anything takes its time
     results: dict[str, Any] = {"machine": machine(plan), "limits": {}}
-    works = {("training", name): training_step(c, plan.device) for name, c in plan.configs.items()}
-    works |= {("prediction", name): prediction(c, plan.device) for name, c in plan.configs.items()}
-    works |= {("limits", name): work for name, work in _limits(plan).items()}
-    with tempfile.TemporaryDirectory() as folder:
-        works |= {
-            ("loading", name): next_batch(c, Path(folder)) for name, c in plan.configs.items()
-        }
+    with deterministic(), tempfile.TemporaryDirectory() as folder:  # as training
+        works = _works(plan, Path(folder))
         timings = _time(works, plan, share=0.7 if plan.peers else 1.0)
+        for name, config in plan.configs.items() if plan.device.type == "cuda" else ():
+            results.setdefault("allocated", {})[name] = _allocated(config, plan.device)
     for (part, name), timing in timings.items():
         results.setdefault(part, {})[name] = _row(works[part, name], timing)
     results["peers"] = _peers(plan, pairs)
     _add_shares(results)
+    for name, size in results.pop("allocated", {}).items():
+        results["training"][name]["allocated_bytes"] = size
     for name, config in plan.configs.items():
         results["training"][name]["memory_bytes"] = training_memory(config, CLASSES)
-        if plan.device.type == "cuda":
-            results["training"][name]["allocated_bytes"] = _allocated(config, plan.device)
     return results
+
+
+def _works(plan: Plan, folder: Path) -> dict[tuple[str, str], Work]:
+    """(part, name) → what is timed there."""
+    works: dict[tuple[str, str], Work] = {}
+    for name, config in plan.configs.items():
+        works["training", name] = training_step(config, plan.device)
+        works["prediction", name] = prediction(config, plan.device)
+        works["loading", name] = next_batch(config, folder)
+    return works | {("limits", name): work for name, work in _limits(plan).items()}
 
 
 def memory(configs: Mapping[str, Config]) -> dict[str, dict[str, dict[str, int]]]:
@@ -106,9 +120,11 @@ def _limits(plan: Plan) -> dict[str, Work]:
     size, dtype = config.data.image_size, build.dtype_of(config)
     assert size is not None
     channels = block_channels(config.model.width)
+    batch = config.training.batch_size
+    layout = torch.channels_last if config.training.channels_last else torch.contiguous_format
     return {
         "matrix product": matrix_product(plan.device, dtype),
-        **convolutions(channels, config.training.batch_size, size, plan.device, dtype),
+        **convolutions(channels, batch, size, plan.device, dtype, layout),
     }
 
 

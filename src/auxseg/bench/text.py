@@ -83,7 +83,7 @@ def _peers(found: Mapping[str, Any]) -> str:
             row = pair[side]
             cells += [f"{1e3 * row['seconds']:.0f}", _spread(row), f"{row['flops'] / 1e9:.0f}"]
         rows.append([*cells, f"{pair['times_as_fast']:.2f}"])
-    return f"{to_markdown(rows)}\nTheirs as its code is: float32, eager, Adam. Ours as above."
+    return f"{to_markdown(rows)}\nBoth at width 1. Theirs as its code is: float32, eager, Adam."
 
 
 def _speed(row: Mapping[str, Any]) -> list[str]:

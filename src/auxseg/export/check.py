@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,34 +20,42 @@ from auxseg.types import LabelledImages
 #: Largest difference that an output may have from the run's own.
 TOLERANCE = 1e-4
 
+#: Small images, of a size that is no multiple of the stride, and how often they are drawn at most.
+SMALL = (3, 3, 45, 70)
+DRAWS = 5
+
 
 @dataclass(frozen=True)
 class Agreement:
     """How far outputs are from the run's, on random images.
 
-    Two images may be compared in 32 bits and yet differ at places by more than rounding: where two
-    pixels of a pooling window are as good as equal, rounding decides which of them is unpooled,
+    Two networks may be compared in 32 bits and yet differ at places by more than rounding: where
+    two pixels of a pooling window are as good as equal, rounding decides which of them is unpooled,
     and a value lands one pixel further. A run differs so from itself on another machine. So the
-    graph is judged in double precision, where no two pixels are that close, and of the file most
-    values.
+    graph is judged in double precision, where no two pixels are that close; and the file by the
+    small image on which it is closest to the run, which has no such pixels, and by most values of
+    all images.
 
     Attributes:
         exact: largest difference of the pruned, folded network in double precision.
-        largest: largest difference of the file, in 32 bits.
+        closest: largest difference of the file, in 32 bits, on its best image.
+        largest: largest difference of the file, in 32 bits, on any image.
         share: of the file's values, those within :data:`TOLERANCE`; the least of any output.
     """
 
     exact: float
+    closest: float
     largest: float
     share: float
 
     def __bool__(self) -> bool:
-        return self.exact <= TOLERANCE and self.share >= 0.5
+        return max(self.exact, self.closest) <= TOLERANCE and self.share >= 0.5
 
     def __str__(self) -> str:
         return (
             f"largest difference from the run's outputs {self.largest:.1e}, {self.share:.2%} of "
-            f"the values within {TOLERANCE:g}; in double precision {self.exact:.1e}"
+            f"the values within {TOLERANCE:g}; on the image nearest to it {self.closest:.1e}; in "
+            f"double precision {self.exact:.1e}"
         )
 
 
@@ -56,23 +64,25 @@ def agreement(
 ) -> Agreement:
     """Compares a file, and the network it was made from, with a run's network.
 
-    On an image of the run's size, and three of a size that is no multiple of the stride.
+    On an image of the run's size, and on small ones of a size that is no multiple of the stride.
     """
     file = open_exported(path, torch.device("cpu"), ending)
     doubles = copy.deepcopy(network).double(), copy.deepcopy(model).double()
     generator = torch.Generator().manual_seed(0)
     exact, single = [], []
-    for shape in ((1, 3, size, size), (3, 3, 45, 70)):
+    for shape in ((1, 3, size, size), *[SMALL] * DRAWS):
         images = torch.rand(*shape, generator=generator)
-        expected = _outputs(model, views, images)
         with torch.inference_mode():
-            single += _differences(file(images).tasks, expected)
+            single.append(_differences(file(images).tasks, _outputs(model, views, images)))
             found = doubles[0](images.double())
-        exact += _differences(found, _outputs(doubles[1], views, images.double()))
+        exact.append(_differences(found, _outputs(doubles[1], views, images.double())))
+        if len(single) > 1 and _closest(single[-1]) <= TOLERANCE:
+            break
     return Agreement(
-        exact=max(float(one.max()) for one in exact),
-        largest=max(float(one.max()) for one in single),
-        share=min(float((one <= TOLERANCE).double().mean()) for one in single),
+        exact=max(_largest(one) for one in exact),
+        closest=min(_closest(one) for one in single),
+        largest=max(_largest(one) for one in single),
+        share=min(float((each <= TOLERANCE).double().mean()) for one in single for each in one),
     )
 
 
@@ -87,6 +97,16 @@ def _differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) ->
         (output - expected[name]).abs() / expected[name].abs().max().clamp_min(1)
         for name, output in found.items()
     ]
+
+
+def _largest(differences: Sequence[Tensor]) -> float:
+    return max(float(one.max()) for one in differences)
+
+
+def _closest(differences: Sequence[Tensor]) -> float:
+    """The largest difference of any output on the image where that is least."""
+    by_image = torch.stack([one.flatten(1).amax(dim=1) for one in differences]).amax(dim=0)
+    return float(by_image.min())
 
 
 def require(agreed: Agreement, out: Path) -> None:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from auxseg import build
 from auxseg.data.loaders import Key
+from auxseg.errors import DataError
 from auxseg.export.formats import quiet, with_metadata
 from auxseg.export.metadata import as_text
 from auxseg.predict.exported import OnnxNetwork
@@ -35,7 +36,7 @@ class Int8:
 
     Attributes:
         quantised: what is in 8 bits.
-        images: validation images that were measured on; each as it is, without a run's noise.
+        images: validation images with a mask, which were measured on, as they are: without noise.
         iou_fp32, iou_int8: segmentation IoU of the file before and after.
         bytes_fp32, bytes_int8: the file's size.
         calibration_images: training images that the ranges came from.
@@ -65,9 +66,9 @@ class Int8:
 def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str, Any]) -> Int8:
     """Replaces an ONNX file by one in 8 bits; adds what that cost to its metadata.
 
-    Every convolution is tried first. Where that loses more than
-    :data:`ACCEPTABLE`, the first convolution and the heads stay in 32 bits, which are a small part
-    of the work; the better of the two files is kept.
+    Every convolution is tried first. Where that loses more than :data:`ACCEPTABLE`, the first
+    convolution and the heads stay in 32 bits, which are a small part of the work; the better of
+    the two files is kept.
 
     Raises:
         DataError, UsageError: the run's data cannot be read, or it has no validation images.
@@ -81,20 +82,16 @@ def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str
     # A loader for this task alone: its view is the photo as it is, which is what the file takes.
     loader = build.make_eval_loader(config, data, {"segmentation": task}, "val")
     images = _calibration_images(data)
-    before, size = measure(path, task, loader), path.stat().st_size
+    (before, masked), size = measure(path, task, loader), path.stat().st_size
     results: list[tuple[Int8, bytes]] = []
     for what, excluded in _choices(path):
         content = _quantised(path, images, excluded)
         with tempfile.TemporaryDirectory() as folder:
             (file := Path(folder, "int8.onnx")).write_bytes(content)
-            after = measure(file, task, loader)
-        results.append(
-            (
-                Int8(what, len(data.split.val), before, after, size, len(content), len(images)),
-                content,
-            )
-        )
-        if results[-1][0].loss <= ACCEPTABLE:
+            after, _ = measure(file, task, loader)
+        cost = Int8(what, masked, before, after, size, len(content), len(images))
+        results.append((cost, content))
+        if cost.loss <= ACCEPTABLE:
             break
     found, content = min(results, key=lambda result: result[0].loss)
     model = onnx.load_model_from_string(content)
@@ -164,13 +161,20 @@ def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes
 
 
 @torch.inference_mode()
-def measure(path: Path, task: Task, loader: DataLoader[Any]) -> float:
-    """Segmentation IoU of an ONNX file over a loader of pictures as they are."""
+def measure(path: Path, task: Task, loader: DataLoader[Any]) -> tuple[float, int]:
+    """Segmentation IoU of an ONNX file over a loader of pictures as they are; how many have a mask.
+
+    Raises:
+        DataError: none has.
+    """
     network, metrics = OnnxNetwork(path, torch.device("cpu")), task.metrics()
+    masked = 0
     for batch in loader:
         assert isinstance(batch, Batch)
         output = network(batch.view_of(task.NAME)).tasks[task.NAME]
         metrics.update(output, batch.targets[task.NAME])
+        masked += batch.labelled[task.NAME]
     value = metrics.compute()["iou"]
-    assert isinstance(value, float)
-    return value
+    if not isinstance(value, float):
+        raise DataError("--int8: no validation image has a mask, so its loss cannot be measured")
+    return value, masked

@@ -12,13 +12,17 @@ from torch import nn
 def keeping_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Batch norms in training mode use the batch's statistics and keep none of them."""
     norms = [m for m in modules if isinstance(m, nn.BatchNorm2d) and m.training]
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    before = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        # Not track_running_stats: what autograd saves would depend on it, and a pass that is
-        # computed again (checkpointing) must save the same.
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+        # They write into copies. Not track_running_stats: what autograd saves would depend on it,
+        # and a pass that is computed again (checkpointing) must save the same. Not momentum 0:
+        # an activation that overflowed would leave 0 · inf in the statistics for good.
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean, norm.running_var = norm.running_mean.clone(), norm.running_var.clone()
+        norm.num_batches_tracked = None
     try:
         yield
     finally:
-        for norm, (momentum, count) in zip(norms, before, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, count
+        for norm, (mean, variance, count) in zip(norms, before, strict=True):
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, count

@@ -32,7 +32,7 @@ Result = tuple[str, Prediction] | UnreadableImageError
 
 
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
-    """Image files as given, and those directly inside folders, in order of name.
+    """Image files as given, and those directly inside folders, in order of name; each once.
 
     Raises:
         UsageError: a path does not exist, or a folder holds no image.
@@ -48,7 +48,10 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
             found.append(path)
         else:
             raise UsageError(f"{path}: no such image or folder")
-    return found
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    return list(once.values())
 
 
 def predict_files(

@@ -154,7 +154,7 @@ class EpochLines(Checkpoint):
 
 
 class EpochBar(RichProgressBar):
-    """Lightning's progress bar with the running losses and the last validation IoU."""
+    """Lightning's progress bar with the losses last looked at and the last validation IoU."""
 
     def __init__(self, primary: str) -> None:
         super().__init__(refresh_rate=5, leave=True)
@@ -163,7 +163,7 @@ class EpochBar(RichProgressBar):
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         assert isinstance(pl_module, MultiTaskModule)
         shown: dict[str, Any] = {
-            name: f"{float(loss):.3f}" for name, loss in pl_module.step_losses.items()
+            name: f"{loss:.3f}" for name, loss in pl_module.seen_losses.items()
         }
         value = pl_module.validation.get(self.primary)
         if isinstance(value, float):

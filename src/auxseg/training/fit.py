@@ -6,28 +6,25 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch._dynamo.exc import TorchDynamoException
-from torch.utils import deterministic
 from torch.utils.data import DataLoader
 
 from auxseg import build
 from auxseg.config import Config
-from auxseg.errors import DataError, TrainingError, UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
+from auxseg.training.determinism import deterministic
+from auxseg.training.failures import explained
 from auxseg.training.module import MultiTaskModule
 from auxseg.training.run import RunDirectory
 
@@ -54,23 +51,7 @@ def validates(config: Config) -> bool:
     return config.data.train_on == "train"
 
 
-@contextmanager
-def _restoring_determinism() -> Iterator[None]:
-    """Lightning's ``deterministic`` is a switch of the whole process: others find it as it was."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    # Deterministic algorithms also write NaN into all memory that is yet to be filled: a check for
-    # programs that read it before, and work for nothing where none does.
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
-
-
-@_restoring_determinism()
+@deterministic()
 def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool = False) -> Result:
     """Trains a system.
 
@@ -124,25 +105,11 @@ def _fit(
 ) -> None:
     try:
         # Our own checkpoint holds more than tensors: counters of the loops, the scheduler's state.
-        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
+        with explained(module.config):
+            trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
     except SystemExit:
         # Lightning's answer to Ctrl-C.
         raise KeyboardInterrupt from None
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"out of memory ({str(error).splitlines()[0]}); set --training.checkpointing full, or "
-            "lower --batch-size, --image-size or --width, with another --out"
-        ) from None
-    except TorchDynamoException as error:
-        raise TrainingError(
-            f"torch.compile cannot compile the network here ({_reason(error)}); leave out "
-            "--training.compile, with another --out"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """The first line that says something."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
 def _module_and_loaders(
@@ -230,6 +197,5 @@ def _silence_lightning() -> None:
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
-    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
     # Which parameters a step uses depends on the labels in its batch.
     warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")

@@ -24,7 +24,8 @@ from auxseg.training.optimizer import make_optimizer, make_schedule
 from auxseg.types import Batch
 
 #: Steps between looks at the losses, for each of which the processor waits until a GPU has got
-#: there. In between it runs ahead of the GPU, which so is never idle.
+#: there. In between one process runs ahead of its GPU, which so is never idle; several agree on the
+#: number of labels in every step.
 LOOK_EVERY = 20
 
 
@@ -34,7 +35,7 @@ class MultiTaskModule(pl.LightningModule):
     Attributes:
         validation: metrics of the last validation, ``TASK/METRIC`` → value, losses among them.
         train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``.
-        step_losses: losses of the last step, for the progress bar.
+        seen_losses: losses of the last step that was looked at, for the progress bar.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class MultiTaskModule(pl.LightningModule):
         self.config, self.total_steps = config, total_steps
         self.metrics = nn.ModuleDict({name: task.metrics() for name, task in tasks.items()})
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
-        self.step_losses: dict[str, Tensor] = {}
+        self.seen_losses: dict[str, float] = {}
         self.step_rows: list[dict[str, Tensor]] = []
         self._unseen: list[dict[str, Tensor]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
@@ -70,7 +71,6 @@ class MultiTaskModule(pl.LightningModule):
         values = self._over_processes(losses)
         self._watch(values)
         _add(self.train_means, "loss", self._reported(values))
-        self.step_losses = values
         step = Step(
             losses=losses,
             values=values,
@@ -205,11 +205,13 @@ class MultiTaskModule(pl.LightningModule):
         unseen, self._unseen = self._unseen, []
         if not unseen:
             return
-        finite = torch.isfinite(torch.stack([v for values in unseen for v in values.values()]))
         names = [name for values in unseen for name in values]
-        bad = [name for name, fine in zip(names, finite.tolist(), strict=True) if not fine]
+        seen = torch.stack([value for values in unseen for value in values.values()]).tolist()
+        bad = [name for name, loss in zip(names, seen, strict=True) if not math.isfinite(loss)]
         if bad:
             raise self._diverged(", ".join(dict.fromkeys(bad)))
+        last = unseen[-1]
+        self.seen_losses = dict(zip(last, seen[-len(last) :], strict=True))
 
     def _take(self, means: nn.ModuleDict) -> dict[str, MetricValue]:
         """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""

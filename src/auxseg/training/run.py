@@ -33,7 +33,7 @@ from auxseg.types import ClassNames
 #: Options that change where and how fast a run computes, not what: they may differ on resume.
 MAY_DIFFER = frozenset(
     {
-        *("training.accelerator", "training.checkpointing"),
+        *("training.accelerator", "training.checkpointing", "training.compile"),
         *("data.num_workers", "data.root", "data.cache_dir"),
     }
 )

@@ -1,0 +1,31 @@
+"""The same seed gives the same weights: torch's deterministic algorithms, for as long as needed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils import deterministic as switches
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Deterministic algorithms where there are any; others find the process's switches as before.
+
+    Unpooling has none, and goes on without.
+    """
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = switches.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # That would also write NaN into all memory that is yet to be filled: a check for programs that
+    # read it before, and work for nothing where none does.
+    switches.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        switches.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
