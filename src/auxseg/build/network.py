@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,6 +86,9 @@ def set_up(model: MultiTaskModel, config: TrainingConfig) -> None:
         # over the limit torch would go on uncompiled.
         torch._dynamo.config.recompile_limit = max(COMPILED, torch._dynamo.config.recompile_limit)
         model.compile()
+        # Torch warns of operations in place under selective checkpointing. They change no output
+        # of a convolution, and nothing else is kept.
+        logging.getLogger("torch._higher_order_ops.wrap").setLevel(logging.ERROR)
 
 
 def dtype_of(config: Config) -> torch.dtype:

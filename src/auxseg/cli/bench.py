@@ -49,7 +49,7 @@ def bench(arguments: Sequence[str]) -> int:
         "--memory",
         action="store_true",
         help="only estimate the memory of training, by a dry run without a GPU, in seconds per "
-        "preset (256×256, batch 5)",
+        "preset, with every precision and checkpointing (256×256, batch 5)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parsed = parser.parse(arguments)
