@@ -251,8 +251,8 @@ class TrainingConfig(_Ranged):
     )
     compile: bool = option(
         False,
-        "torch.compile the network: minutes at the start, for faster steps on a GPU; slower ones on "
-        "a CPU (needs a C++ compiler)",
+        "torch.compile the network: minutes at the start, for faster steps on a GPU; slower on a "
+        "CPU (needs a C++ compiler)",
     )
     channels_last: bool = option(
         False, "channels last in memory (NHWC), which 16-bit convolutions on GPUs like best"
