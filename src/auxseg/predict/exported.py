@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,9 @@ class TorchNetwork(Network):
 
         extra = {EXTRA_FILE: ""}
         try:
-            with path.open("rb") as stream:
+            with path.open("rb") as stream, warnings.catch_warnings():
+                # Of torch 2.11's own reader.
+                warnings.filterwarnings("ignore", message="The given buffer is not writable")
                 program = torch.export.load(stream, extra_files=extra)
         except Exception as error:  # a damaged archive raises nearly anything
             raise _damaged(path, "a program of torch.export", error) from None
