@@ -8,11 +8,11 @@ in onnxruntime; in rounds, in one process. Weights are fresh: speed does not dep
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
+from arguments import preset_parser
 
 from auxseg import build
 from auxseg.api import configure
@@ -26,7 +26,7 @@ from auxseg.export.network import ShippedNetwork
 def main() -> None:
     import onnxruntime
 
-    given = _arguments()
+    given = preset_parser(__doc__, image_size=256, batch_size=1, seconds=60).parse_args()
     config = configure(given.preset, weights="none", width=given.width)
     tasks = build.make_tasks(config, CLASSES)
     views = build.make_views(config, tasks)
@@ -64,16 +64,6 @@ def main() -> None:
         f"onnxruntime {onnxruntime.__version__}; medians of {timing.rounds} rounds\n"
     )
     print(to_markdown(rows))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--preset", default="mtan-3task")
-    parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--seconds", type=float, default=60)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

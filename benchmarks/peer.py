@@ -7,10 +7,10 @@ A training step in float32, in rounds, in one process.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
+from arguments import parser
 
 from auxseg.bench.clock import time_in_rounds
 from auxseg.bench.peers import fused, network_step, peer_networks, unfused
@@ -20,7 +20,9 @@ OPTIMISERS = {"Adam": unfused, "fused AdamW": fused}
 
 
 def main() -> None:
-    given = _arguments()
+    options = parser(__doc__, image_size=96, batch_size=2, seconds=90)
+    options.add_argument("checkout", type=Path, help="the folder of github.com/lorenmt/mtan")
+    given = options.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = torch.rand(given.batch_size, 3, given.image_size, given.image_size, device=device)
     runs = {}
@@ -42,15 +44,6 @@ def main() -> None:
         "rounds\n"
     )
     print(to_markdown(rows))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("checkout", type=Path, help="the folder of github.com/lorenmt/mtan")
-    parser.add_argument("--image-size", type=int, default=96)
-    parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=90)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

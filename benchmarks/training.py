@@ -7,11 +7,11 @@ In rounds, in one process: a ratio above 1 is faster than the plain step.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from arguments import preset_parser
 from torch import nn
 from torch.utils import deterministic as switches
 
@@ -28,7 +28,9 @@ from auxseg.training.optimizer import make_optimizer
 
 @deterministic()
 def main() -> None:
-    given = _arguments()
+    options = preset_parser(__doc__, image_size=96, batch_size=2, seconds=60)
+    options.add_argument("--compile", action="store_true", help="torch.compile as well")
+    given = options.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plain = {
         "weights": "none",
@@ -93,17 +95,6 @@ def _unfused(model: nn.Module, balancer: Balancer, config: TrainingConfig) -> to
     groups = make_optimizer(model, balancer, config).param_groups
     own = [{key: group[key] for key in ("params", "lr", "weight_decay")} for group in groups]
     return torch.optim.AdamW(own)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--preset", default="mtan-3task")
-    parser.add_argument("--image-size", type=int, default=96)
-    parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

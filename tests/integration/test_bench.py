@@ -68,6 +68,8 @@ def test_memory_as_a_table() -> None:
         (("--seconds", ".inf"), ("--seconds", "inf", "above 0")),
         (("--precision", "64-true"), ("64-true", "bf16-mixed")),
         (("--checkpointing", "some"), ("some", "selective")),
+        (("--memory", "--compile"), ("--compile", "--memory", "--width")),
+        (("--memory", "--precision", "bf16-mixed"), ("--precision", "--memory")),
         (("--image-size", "4"), ("image_size", "8")),
         (("--batch-size", "0"), ("batch_size", "1")),
         (("--batch-size", "two"), ("--batch-size", "int or null", "two")),

@@ -55,20 +55,25 @@ def time_in_rounds(
     Args:
         seconds: for all rounds together; :data:`LEAST_ROUNDS` are made however long they take.
     """
-    taken: dict[Key, list[float]] = {name: [] for name in works}
-    end = None
-    while end is None or time.perf_counter() < end or len(min(taken.values())) < LEAST_ROUNDS:
-        warm = end is not None
-        gc.collect()  # what a work left behind is not freed on another's time
-        for name, run in works.items():
-            _wait(device)
-            start = time.perf_counter()
-            run()
-            _wait(device)
-            if warm:
-                taken[name].append(time.perf_counter() - start)
-        end = end or time.perf_counter() + seconds
-    return {name: _timing(times) for name, times in taken.items()}
+    _round(works, device)  # compiles, allocates, fills caches
+    rounds: list[dict[Key, float]] = []
+    end = time.perf_counter() + seconds
+    while len(rounds) < LEAST_ROUNDS or time.perf_counter() < end:
+        rounds.append(_round(works, device))
+    return {name: _timing([taken[name] for taken in rounds]) for name in works}
+
+
+def _round(works: Mapping[Key, Callable[[], Any]], device: torch.device) -> dict[Key, float]:
+    """Every work once; the seconds of each."""
+    gc.collect()  # what a work left behind is not freed on another's time
+    taken = {}
+    for name, run in works.items():
+        _wait(device)
+        start = time.perf_counter()
+        run()
+        _wait(device)
+        taken[name] = time.perf_counter() - start
+    return taken
 
 
 def _timing(times: list[float]) -> Timing:

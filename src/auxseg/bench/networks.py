@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -82,26 +82,16 @@ def step_taker(
     return step
 
 
-def prediction(config: Config, device: torch.device, names: Collection[str] | None = None) -> Work:
-    """A batch of predictions by the trained network.
-
-    Args:
-        names: the tasks that are wanted; all by default. What only others need is not computed.
-    """
+def prediction(config: Config, device: torch.device) -> Work:
+    """A batch of predictions of all tasks."""
     model = network(config, build.make_tasks(config, CLASSES), device).eval()
     batch = random_batch(config).to(device)
-    routes = {
-        view: wanted
-        for view, all_names in batch.routes.items()
-        if (wanted := tuple(name for name in all_names if names is None or name in names))
-    }
     precision = autocast(config, device)
 
     @torch.inference_mode()
     def run() -> None:
         with precision():
-            for view, wanted in routes.items():
-                model(batch.views[view], wanted)
+            model.forward_views(batch.views, batch.routes)
 
     return Work(run, count_flops(run), config.training.batch_size)
 

@@ -62,16 +62,14 @@ def _measured(plan: Plan) -> dict[str, Any]:
     with deterministic(), tempfile.TemporaryDirectory() as folder:  # as training
         works = _works(plan, Path(folder))
         timings = _time(works, plan, share=0.7 if plan.peers else 1.0)
-        for name, config in plan.configs.items() if plan.device.type == "cuda" else ():
-            results.setdefault("allocated", {})[name] = _allocated(config, plan.device)
     for (part, name), timing in timings.items():
         results.setdefault(part, {})[name] = _row(works[part, name], timing)
     results["peers"] = _peers(plan, pairs)
     _add_shares(results)
-    for name, size in results.pop("allocated", {}).items():
-        results["training"][name]["allocated_bytes"] = size
     for name, config in plan.configs.items():
         results["training"][name]["memory_bytes"] = training_memory(config, CLASSES)
+        if plan.device.type == "cuda":
+            results["training"][name]["allocated_bytes"] = _allocated(config, plan.device)
     return results
 
 
@@ -178,14 +176,15 @@ def _allocated(config: Config, device: torch.device) -> int:
     """Bytes that torch had allocated on the GPU at the peak of a step."""
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(device)
-    step = training_step(config, device)
-    torch.cuda.reset_peak_memory_stats(device)
-    step.run()
+    with deterministic():
+        step = training_step(config, device)
+        torch.cuda.reset_peak_memory_stats(device)
+        step.run()
     return torch.cuda.max_memory_allocated(device) - before
 
 
 def _changed(config: Config, precision: str, mode: str) -> Config:
-    training = replace(config.training, precision=precision, checkpointing=mode, compile=False)
+    training = replace(config.training, precision=precision, checkpointing=mode)
     return replace(config, training=training)
 
 

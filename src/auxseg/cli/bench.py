@@ -56,6 +56,8 @@ def bench(arguments: Sequence[str]) -> int:
     peers = parse_peers(parsed.peer)
     if not 0 < parsed.seconds < math.inf:
         raise UsageError(f"--seconds: {parsed.seconds:g} is not a number above 0")
+    if parsed.memory:
+        _check_memory(parsed)
     device = pick_device(parsed.accelerator)
     large = parsed.memory or device.type != "cpu"
     configs = _configs(parsed, *(LARGE if large else SMALL))
@@ -69,6 +71,22 @@ def bench(arguments: Sequence[str]) -> int:
         text = show(found)
     print(json.dumps(found, indent=2) if parsed.json else text)
     return 0
+
+
+def _check_memory(parsed: Any) -> None:
+    """Raises :class:`UsageError` for options that a dry run would not heed."""
+    given = {
+        "--precision": parsed.precision != "32-true",
+        "--checkpointing": parsed.checkpointing != "none",
+        "--compile": parsed.compile,
+        "--channels-last": parsed.channels_last,
+        "--peer": bool(parsed.peer),
+    }
+    for option in (option for option, is_given in given.items() if is_given):
+        raise UsageError(
+            f"{option}: not with --memory, which tells every precision and checkpointing and takes "
+            "--presets, --image-size, --batch-size, --width"
+        )
 
 
 def _configs(parsed: Any, image_size: int, batch_size: int) -> dict[str, Any]:
