@@ -14,10 +14,11 @@ from dataclasses import replace
 import torch
 
 from auxseg.config import Config, DataConfig, ModelConfig, TasksConfig, TrainingConfig
-from auxseg.evaluation.cost import cost
-from auxseg.evaluation.tables import to_markdown
 from auxseg.models import ARCHITECTURES
+from auxseg.report.tables import to_markdown
+from auxseg.runs.cost import cost
 from auxseg.tasks import TASKS
+from auxseg.training.memory import training_memory
 from auxseg.types import ClassNames
 
 ORDER = ("segmentation", "classification", "bbox", "edges", "denoising", "colorization")
@@ -31,13 +32,12 @@ def main() -> None:
         task.VIEW, task.VIEW_CHANNELS = "image", 3
     rows = [["architecture", "figure", *map(str, range(1, len(ORDER) + 1)), "per further task"]]
     for architecture in ARCHITECTURES:
-        found = [
-            cost(_config(architecture, ORDER[:count]), CLASSES)
-            for count in range(1, len(ORDER) + 1)
-        ]
+        configs = [_config(architecture, ORDER[:count]) for count in range(1, len(ORDER) + 1)]
+        found = [cost(config, CLASSES) for config in configs]
+        memory = [training_memory(config, CLASSES) for config in configs]
         for title, values in (
             ("parameters (M)", [one.parameters / 1e6 for one in found]),
-            ("training memory (GiB)", [one.memory / 2**30 for one in found]),
+            ("training memory (GiB)", [one / 2**30 for one in memory]),
             ("forward (GFLOP)", [one.flops / 1e9 for one in found]),
         ):
             rows.append(

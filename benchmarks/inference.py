@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from arguments import preset_parser
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.api import configure
 from auxseg.bench.clock import time_in_rounds
 from auxseg.bench.networks import CLASSES, count_flops
-from auxseg.evaluation.tables import to_markdown
 from auxseg.export.formats import onnx_bytes, trace
 from auxseg.export.network import ShippedNetwork
+from auxseg.report.tables import to_markdown
 
 
 def main() -> None:
@@ -28,9 +28,9 @@ def main() -> None:
 
     given = preset_parser(__doc__, image_size=256, batch_size=1, seconds=60).parse_args()
     config = configure(given.preset, weights="none", width=given.width)
-    tasks = build.make_tasks(config, CLASSES)
-    views = build.make_views(config, tasks)
-    model = build.make_model(config, tasks).eval()
+    tasks = assembly.make_tasks(config, CLASSES)
+    views = assembly.make_views(config, tasks)
+    model = assembly.make_model(config, tasks).eval()
     shipped = ShippedNetwork(model, views, config.tasks.names[:1])
     image = torch.rand(given.batch_size, 3, given.image_size, given.image_size)
     with tempfile.TemporaryDirectory() as folder:

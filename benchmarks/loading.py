@@ -23,11 +23,11 @@ from usual_pipeline import UsualPipeline
 from waiting import real_step, simulated_step, waited
 
 import auxseg.api
-from auxseg import build
+from auxseg import assembly
 from auxseg.config import Config
 from auxseg.data.loaders import EpochSampler, Key
 from auxseg.errors import AuxsegError
-from auxseg.evaluation.tables import to_markdown
+from auxseg.report.tables import to_markdown
 from auxseg.tasks import Task
 from auxseg.types import LabelledImages
 
@@ -99,12 +99,12 @@ class System:
     def __init__(self, preset: str, options: argparse.Namespace) -> None:
         self.preset = preset
         self.config = self._configure(preset, options)
-        dataset = build.open_dataset(self.config.data)
-        self.config = build.resolve(self.config, dataset)
-        self.tasks: dict[str, Task] = dict(build.make_tasks(self.config, dataset.classes))
-        self.data = build.open_data(self.config, dataset)
-        self.views = build.make_views(self.config, self.tasks)
-        self.augment = build.make_augment(self.config.augmentation)
+        dataset = assembly.open_dataset(self.config.data)
+        self.config = assembly.resolve(self.config, dataset)
+        self.tasks: dict[str, Task] = dict(assembly.make_tasks(self.config, dataset.classes))
+        self.data = assembly.open_data(self.config, dataset)
+        self.views = assembly.make_views(self.config, self.tasks)
+        self.augment = assembly.make_augment(self.config.augmentation)
         self.seed = self.config.training.seed
         sampler = EpochSampler(self.data.split.train, shuffle=True, seed=self.seed)
         self.batches = in_batches(list(sampler), options.batch_size)
@@ -179,7 +179,7 @@ def reading(system: System, repeats: int) -> list[list[str]]:
 
 def equal_work(system: System, repeats: int) -> list[list[str]]:
     """The usual per-image pipeline against auxseg's loader: augmentation, views, targets."""
-    loader = build.make_train_loader(system.config, system.data, system.tasks)
+    loader = assembly.make_train_loader(system.config, system.data, system.tasks)
     ours, usual = (lambda: _images(loader)), system.usual()
     return _against_first(
         {"usual pipeline: Pillow, NumPy": lambda: _images(usual), "auxseg's loader": ours}, repeats

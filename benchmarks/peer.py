@@ -14,7 +14,7 @@ from arguments import parser
 
 from auxseg.bench.clock import time_in_rounds
 from auxseg.bench.peers import fused, network_step, peer_networks, unfused
-from auxseg.evaluation.tables import to_markdown
+from auxseg.report.tables import to_markdown
 
 OPTIMISERS = {"Adam": unfused, "fused AdamW": fused}
 

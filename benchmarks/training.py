@@ -20,9 +20,9 @@ from auxseg.balancing import Balancer
 from auxseg.bench import networks
 from auxseg.bench.clock import time_in_rounds
 from auxseg.config import Config, TrainingConfig
-from auxseg.evaluation.memory import training_memory
-from auxseg.evaluation.tables import to_markdown
+from auxseg.report.tables import to_markdown
 from auxseg.training.determinism import deterministic
+from auxseg.training.memory import training_memory
 from auxseg.training.optimizer import make_optimizer
 
 

@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch.utils.data import Dataset
 
-from auxseg.build import Data
+from auxseg.assembly import Data
 from auxseg.data.augmentation import Augment, Draws
 from auxseg.data.loaders import Key
 from auxseg.tasks import Task, Views

@@ -13,7 +13,7 @@ from itertools import repeat
 
 import torch
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.bench.networks import network, step_taker
 from auxseg.config import Config
 from auxseg.tasks import Task
@@ -23,7 +23,7 @@ TakeStep = Callable[[Batch], None]
 
 
 def waited(
-    config: Config, data: build.Data, tasks: dict[str, Task], workers: int, step: TakeStep
+    config: Config, data: assembly.Data, tasks: dict[str, Task], workers: int, step: TakeStep
 ) -> Callable[[], tuple[float, float]]:
     """Prepares the measurement of one epoch; calling it gives (share waited, seconds per step).
 
@@ -32,7 +32,7 @@ def waited(
         step: one training step.
     """
     with_workers = replace(config, data=replace(config.data, num_workers=workers))
-    loader = build.make_train_loader(with_workers, data, tasks)
+    loader = assembly.make_train_loader(with_workers, data, tasks)
     batch = next(iter(loader))
 
     def measure() -> tuple[float, float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from auxseg import options
-from auxseg.build import CHOICES
-from auxseg.config import Config
+from auxseg.assembly import CHOICES
+from auxseg.config import Config, parsing
+from auxseg.config.presets import preset as find_preset
 from auxseg.errors import UsageError
 from auxseg.predict import Predictor, load
-from auxseg.presets import preset as find_preset
 from auxseg.training.fit import Result
 from auxseg.training.fit import train as fit
 
@@ -27,8 +26,8 @@ def configure(preset: str, **settings: Any) -> Config:
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
     """
-    defaults = options.nested(find_preset(preset).defaults())
-    return options.from_plain(preset, options.merge(defaults, options.nested(settings)), CHOICES)
+    defaults = parsing.nested(find_preset(preset).defaults())
+    return parsing.from_plain(preset, parsing.merge(defaults, parsing.nested(settings)), CHOICES)
 
 
 def train(

@@ -54,10 +54,10 @@ def test_every_view_is_compiled_for_training_and_for_evaluation(
         **TINY,
         **{"tasks.names": names, "tasks.views": "per-task", "training.compile": True},
     )
-    tasks = networks.build.make_tasks(config, networks.CLASSES)
-    views = networks.build.make_views(config, tasks)
-    model = networks.build.make_model(config, tasks)
-    networks.build.set_up(model, config.training)
+    tasks = networks.assembly.make_tasks(config, networks.CLASSES)
+    views = networks.assembly.make_views(config, tasks)
+    model = networks.assembly.make_model(config, tasks)
+    networks.assembly.set_up(model, config.training)
 
     def run() -> None:
         images = torch.rand(2, views.channels, 32, 32)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.api import configure
 from auxseg.data.loaders import EpochSampler
 from auxseg.types import IGNORE_INDEX, Batch
@@ -65,16 +65,16 @@ def both(root: Path, monkeypatch: pytest.MonkeyPatch, **augmentation: Any) -> tu
         "mtan-all", data="oxford-pet", root=str(root), **{"data.split": "stratified"},
         **settings, **changes,
     )  # fmt: skip
-    dataset = build.open_dataset(config.data)
-    config = build.resolve(config, dataset)
-    tasks = build.make_tasks(config, dataset.classes)
-    data = build.open_data(config, dataset)
-    views, augment = build.make_views(config, tasks), build.make_augment(config.augmentation)
+    dataset = assembly.open_dataset(config.data)
+    config = assembly.resolve(config, dataset)
+    tasks = assembly.make_tasks(config, dataset.classes)
+    data = assembly.open_data(config, dataset)
+    views, augment = assembly.make_views(config, tasks), assembly.make_augment(config.augmentation)
     seed = config.training.seed
     usual = UsualPipeline(data, SIZE, tasks, views, augment, seed)
     keys = list(EpochSampler(data.split.train, shuffle=True, seed=seed))[:10]
     loader: DataLoader[Any] = DataLoader(usual, batch_sampler=[keys], collate_fn=usual.collate)
-    return next(iter(loader)), next(iter(build.make_train_loader(config, data, tasks)))
+    return next(iter(loader)), next(iter(assembly.make_train_loader(config, data, tasks)))
 
 
 def test_without_augmentation_both_give_the_same(

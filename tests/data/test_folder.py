@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auxseg.data.folder import Folder
+from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.problems import DataProblemsError
 from auxseg.errors import DataError, UnreadableImageError, UsageError
 from auxseg.types import IGNORE_INDEX

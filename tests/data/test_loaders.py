@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.datasets.shapes.dataset import Shapes
 from auxseg.data.loaders import EpochSampler, Key, MixedSampler, Reader, make_loader
-from auxseg.data.shapes import Shapes
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
 COUNT, SIZE = 6, 4

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auxseg.data.oxford_download import default_root, download_oxford_pet
-from auxseg.data.oxford_pet import OxfordPet
+from auxseg.data.datasets.oxford_pet.dataset import OxfordPet
+from auxseg.data.datasets.oxford_pet.download import default_root, download_oxford_pet
 from auxseg.data.problems import DataProblemsError
 from auxseg.errors import DataError, UnreadableImageError, UsageError
 from auxseg.types import IGNORE_INDEX

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auxseg.data.oxpet_h5 import OxpetH5
+from auxseg.data.datasets.oxpet_h5 import OxpetH5
 from auxseg.errors import DataError, UsageError
 
 h5py = pytest.importorskip("h5py", reason="the extra auxseg[h5] is not installed")

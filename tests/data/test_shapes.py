@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from auxseg.data.artist.drawing import Drawing, draw
-from auxseg.data.artist.textures import COATS
-from auxseg.data.shapes import Shapes
+from auxseg.data.datasets.shapes.dataset import Shapes
+from auxseg.data.datasets.shapes.drawing import Drawing, draw
+from auxseg.data.datasets.shapes.textures import COATS
 from auxseg.errors import UsageError
 
 

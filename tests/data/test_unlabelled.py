@@ -10,7 +10,7 @@ from PIL import Image
 
 from auxseg.data import DATASETS
 from auxseg.data.cache import decoded
-from auxseg.data.unlabelled import Unlabelled
+from auxseg.data.datasets.unlabelled import Unlabelled
 from auxseg.errors import DataError
 
 

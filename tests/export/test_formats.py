@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from auxseg.config.presets import PRESETS
 from auxseg.export.formats import onnx_bytes, torch_bytes, trace
 from auxseg.export.network import ShippedNetwork
 from auxseg.models import ARCHITECTURES
-from auxseg.presets import PRESETS
 
 from .test_network import SIZES, outputs, trained, unlabelled
 

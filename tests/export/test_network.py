@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from auxseg.api import configure
-from auxseg.build import assemble, make_tasks, make_views
+from auxseg.assembly import assemble, make_tasks, make_views
 from auxseg.export.network import GridPool, ShippedNetwork, pad
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import auxseg.api
-from auxseg import build
+from auxseg import assembly
 from auxseg.balancing import Step
 from auxseg.models.initialise import initialise
 from auxseg.training.optimizer import make_optimizer
@@ -67,14 +67,14 @@ Curves = dict[str, list[float]]
 def train(preset: str) -> Curves:
     """Task name → its loss in each of the steps."""
     config = auxseg.api.configure(preset, **SETTINGS, **SYSTEMS[preset])
-    dataset = build.open_dataset(config.data)
-    config = build.resolve(config, dataset)
-    tasks = build.make_tasks(config, dataset.classes)
-    model = build.make_model(config, tasks).double()
+    dataset = assembly.open_dataset(config.data)
+    config = assembly.resolve(config, dataset)
+    tasks = assembly.make_tasks(config, dataset.classes)
+    model = assembly.make_model(config, tasks).double()
     initialise(model, config.training.seed)
-    balancer = build.make_balancer(config, tasks)
+    balancer = assembly.make_balancer(config, tasks)
     optimizer = make_optimizer(model, balancer, config.training)
-    loader = build.make_train_loader(config, build.open_data(config, dataset), tasks)
+    loader = assembly.make_train_loader(config, assembly.open_data(config, dataset), tasks)
     prepare = loader.collate_fn
     loader.collate_fn = lambda images: prepare(replace(images, image=images.image.double()))
     curves: Curves = {name: [] for name in tasks}

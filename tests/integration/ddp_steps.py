@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.api import configure
 from auxseg.balancing import BALANCERS
 from auxseg.training.module import MultiTaskModule
@@ -104,10 +104,10 @@ def labelled_images(case: Case) -> LabelledImages:
 
 def make_module(case: Case) -> MultiTaskModule:
     config = configure(case.preset, width=0.0625, weights="none", balancer=case.balancer)
-    tasks = build.make_tasks(config, CLASSES)
-    model = build.make_model(config, tasks)
+    tasks = assembly.make_tasks(config, CLASSES)
+    model = assembly.make_model(config, tasks)
     settle(model, labelled_images(case).image)
-    balancer = build.make_balancer(config, tasks)
+    balancer = assembly.make_balancer(config, tasks)
     disturb(balancer)
     return MultiTaskModule(model, tasks, balancer, config.training, total_steps=20)
 
@@ -142,8 +142,8 @@ def make_batch(case: Case, module: MultiTaskModule, numbers: Sequence[int] = EVE
         if isinstance(value := getattr(whole, field.name), Tensor)
     }
     config = configure(case.preset)
-    views = build.make_views(config, module.tasks)
-    return build.Prepare(module.tasks, views, None, seed=0)(LabelledImages(**chosen))
+    views = assembly.make_views(config, module.tasks)
+    return assembly.Prepare(module.tasks, views, None, seed=0)(LabelledImages(**chosen))
 
 
 class Recorder(Callback):

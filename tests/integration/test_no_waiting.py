@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.api import configure
 from auxseg.training.module import MultiTaskModule
 from auxseg.training.optimizer import make_optimizer
@@ -46,13 +46,13 @@ def test_a_step_waits_for_no_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = configure(preset, weights="none", width=0.05, balancer=balancer)
-    tasks = build.make_tasks(config, CLASSES)
-    prepare = build.Prepare(tasks, build.make_views(config, tasks), augment=None, seed=0)
+    tasks = assembly.make_tasks(config, CLASSES)
+    prepare = assembly.Prepare(tasks, assembly.make_views(config, tasks), augment=None, seed=0)
     batch = prepare(random_images(missing=[1]))
     fake = FakeTensorMode(allow_non_fake_inputs=True)  # sums of the metrics start as real zeros
     with fake:
-        model = build.assemble(config, tasks).train()
-        balance = build.make_balancer(config, tasks)
+        model = assembly.assemble(config, tasks).train()
+        balance = assembly.make_balancer(config, tasks)
     module = MultiTaskModule(model, tasks, balance, config.training, total_steps=100)
     with fake:
         optimizer = make_optimizer(model, balance, config.training)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pytorch_lightning import LightningModule, Trainer
 
+from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
-from auxseg.training.run import RunDirectory
 
 from . import photos, records, runs
 from .command import TINY, TINY_MODEL, auxseg

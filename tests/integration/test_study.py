@@ -12,7 +12,7 @@ import pytest
 
 from auxseg import farm
 from auxseg.errors import DataError
-from auxseg.training.run import RunDirectory
+from auxseg.runs.directory import RunDirectory
 
 from . import runs
 from .command import TINY, auxseg
@@ -220,7 +220,7 @@ def test_a_system_that_fails_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from auxseg.errors import TrainingError
-    from auxseg.study import run as module
+    from auxseg.experiments.study import run as module
 
     train = module.train
 

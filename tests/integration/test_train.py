@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 )
 
 import auxseg as library
-from auxseg.presets import PRESETS
+from auxseg.config.presets import PRESETS
 from auxseg.tasks.segmentation import Segmentation
 
 from . import photos, runs

@@ -12,10 +12,10 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 
 import auxseg as library
-from auxseg.evaluation.systems import caption, find_systems
+from auxseg.report.systems import caption, find_systems
+from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.run import RunDirectory
 from auxseg.types import Batch
 
 from . import photos, records, runs

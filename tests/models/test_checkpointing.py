@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from auxseg.api import configure
-from auxseg.build import make_model, make_tasks, make_views
+from auxseg.assembly import make_model, make_tasks, make_views
+from auxseg.config.presets import PRESETS
 from auxseg.models import ARCHITECTURES, MultiTaskModel
 from auxseg.models.checkpointing import MODES, region
 from auxseg.models.layers import ConvBNReLU
-from auxseg.presets import PRESETS
 from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.api import configure
 from auxseg.models import MultiTaskModel
-from auxseg.models.cross_stitch import CrossStitch, Stitch
-from auxseg.models.encoder import Encoder
-from auxseg.models.hard_sharing import HardSharing
+from auxseg.models.architectures.cross_stitch import CrossStitch, Stitch
+from auxseg.models.architectures.hard_sharing import HardSharing
+from auxseg.models.encoders.vgg16 import Encoder
 from auxseg.types import ClassNames
 
 Make = Callable[..., MultiTaskModel]
@@ -324,9 +324,9 @@ def test_pretrained_weights_go_into_every_encoder(norms: bool, tmp_path: Path) -
         weights=str(tmp_path / "vgg.safetensors"),
         **{"data.options": {"train": 8, "val": 1, "test": 1}},
     )
-    tasks = build.make_tasks(config, ClassNames(("background", "animal"), ("cat", "dog")))
-    model = build.make_model(config, tasks)
-    build.load_starting_weights(model, config, build.open_data(config), tasks)
+    tasks = assembly.make_tasks(config, ClassNames(("background", "animal"), ("cat", "dog")))
+    model = assembly.make_model(config, tasks)
+    assembly.load_starting_weights(model, config, assembly.open_data(config), tasks)
     assert len(model.encoders) == 3
     kernels = [value for name, value in state.items() if value.ndim == 4]
     for encoder in model.encoders:

@@ -10,7 +10,8 @@ from torch import nn
 
 from auxseg.models import ARCHITECTURES, MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear
-from auxseg.models.initialise import FINAL_STD, initialise, keyed_generator
+from auxseg.models.initialise import FINAL_STD, initialise
+from auxseg.seeding import keyed_generator
 
 Make = Callable[..., MultiTaskModel]
 

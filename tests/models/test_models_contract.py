@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from auxseg.api import configure
-from auxseg.build import make_model as build_model
-from auxseg.build import make_tasks, make_views
+from auxseg.assembly import make_model as build_model
+from auxseg.assembly import make_tasks, make_views
+from auxseg.config.presets import PRESETS
 from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.presets import PRESETS
 from auxseg.tasks import masked_mean
 from auxseg.types import ClassNames, LabelledImages
 

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auxseg.models import MultiTaskModel
+from auxseg.models.architectures.mtan import AttentiveEncoder
+from auxseg.models.architectures.mtan_full import MTANFull
 from auxseg.models.attention import AttentionMask
-from auxseg.models.decoder import Decoder
-from auxseg.models.encoder import Encoder
-from auxseg.models.mtan import AttentiveEncoder
-from auxseg.models.mtan_full import MTANFull
+from auxseg.models.decoders.segnet import Decoder
+from auxseg.models.encoders.vgg16 import Encoder
 
 Make = Callable[..., MultiTaskModel]
 Adapt = Callable[[MultiTaskModel], MultiTaskModel]

@@ -13,8 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auxseg.errors import DataError
-from auxseg.models.encoder import Encoder
-from auxseg.models.weights import calibrate, convolution_keys, load_encoder, save_encoder
+from auxseg.models.encoders.vgg16 import Encoder
+from auxseg.models.encoders.vgg16_weights import (
+    calibrate,
+    convolution_keys,
+    load_encoder,
+    save_encoder,
+)
 
 #: torchvision's numbers of the convolutions in vgg16 and vgg16_bn, block by block.
 PLAIN = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from auxseg.report import steps
-from auxseg.training.run import RunDirectory
+from auxseg.runs.directory import RunDirectory
 
 TASKS = ("segmentation", "bbox")
 

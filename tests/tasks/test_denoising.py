@@ -11,7 +11,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from auxseg.build import make_augment
+from auxseg.assembly import make_augment
 from auxseg.config import AugmentationConfig
 from auxseg.data.decode import read_image, stretch
 from auxseg.errors import UsageError

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.bench.clock import Work
 from auxseg.config import Config, DataConfig
 
@@ -27,9 +27,9 @@ def next_batch(config: Config, cache_dir: Path) -> Work:
         cache_dir=str(cache_dir),
         options={"train": count, "val": 1, "test": 1},
     )
-    dataset = build.open_dataset(data)
-    config = build.resolve(replace(config, data=data), dataset)
-    tasks = build.make_tasks(config, dataset.classes)
-    loader = build.make_train_loader(config, build.open_data(config, dataset), tasks)
+    dataset = assembly.open_dataset(data)
+    config = assembly.resolve(replace(config, data=data), dataset)
+    tasks = assembly.make_tasks(config, dataset.classes)
+    loader = assembly.make_train_loader(config, assembly.open_data(config, dataset), tasks)
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
     return Work(lambda: next(batches), flops=0, images=config.training.batch_size)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.balancing import Balancer, Step
 from auxseg.bench.clock import Work
 from auxseg.config import Config, TrainingConfig
@@ -31,7 +31,7 @@ def training_step(
     config: Config, device: torch.device, optimizer: MakeOptimizer = make_optimizer
 ) -> Work:
     """A step as training takes it, from a batch on the device to the updated weights."""
-    tasks = build.make_tasks(config, CLASSES)
+    tasks = assembly.make_tasks(config, CLASSES)
     model = network(config, tasks, device).train()
     step = step_taker(model, config, tasks, optimizer)
     batch = random_batch(config).to(device)
@@ -53,7 +53,7 @@ def step_taker(
 ) -> Callable[[Batch], None]:
     """The network's training step, without Lightning around it, for batches on its device."""
     device = model.mean.device
-    balancer = build.make_balancer(config, tasks).to(device)
+    balancer = assembly.make_balancer(config, tasks).to(device)
     updates = optimizer(model, balancer, config.training)
     precision = autocast(config, device)
 
@@ -84,7 +84,7 @@ def step_taker(
 
 def prediction(config: Config, device: torch.device) -> Work:
     """A batch of predictions of all tasks."""
-    model = network(config, build.make_tasks(config, CLASSES), device).eval()
+    model = network(config, assembly.make_tasks(config, CLASSES), device).eval()
     batch = random_batch(config).to(device)
     precision = autocast(config, device)
 
@@ -111,8 +111,8 @@ def random_batch(config: Config) -> Batch:
         box=torch.tensor([0.2, 0.3, 0.6, 0.7]).repeat(count, 1),
         has_mask=torch.ones(count, dtype=torch.bool),
     )
-    tasks = build.make_tasks(config, CLASSES)
-    return build.Prepare(tasks, build.make_views(config, tasks), augment=None, seed=0)(images)
+    tasks = assembly.make_tasks(config, CLASSES)
+    return assembly.Prepare(tasks, assembly.make_views(config, tasks), augment=None, seed=0)(images)
 
 
 def count_flops(run: Callable[[], Any]) -> int:
@@ -125,12 +125,12 @@ def count_flops(run: Callable[[], Any]) -> int:
 
 def network(config: Config, tasks: Mapping[str, Task], device: torch.device) -> MultiTaskModel:
     """A system's network with fresh weights, set up for training."""
-    model = build.make_model(config, tasks).to(device)
-    build.set_up(model, config.training)
+    model = assembly.make_model(config, tasks).to(device)
+    assembly.set_up(model, config.training)
     return model
 
 
 def autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
     """What the forward pass runs in."""
-    dtype = build.dtype_of(config)
+    dtype = assembly.dtype_of(config)
     return lambda: torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.bench.clock import Work
 from auxseg.bench.networks import autocast, count_flops
 from auxseg.config import Config
@@ -51,7 +51,7 @@ def peer_works(
     image = torch.rand(config.training.batch_size, 3, size, size, device=device)
     works = {}
     for title, (ours, theirs) in peer_networks(name, folder).items():
-        build.set_up(ours.to(device), config.training)
+        assembly.set_up(ours.to(device), config.training)
         works[title] = {
             "ours": network_step(ours, image, fused, autocast(config, device)),
             "theirs": network_step(theirs.to(device), image, unfused),

@@ -11,18 +11,18 @@ from typing import Any
 
 import torch
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.bench.clock import Timing, Work, time_in_rounds
 from auxseg.bench.limits import convolutions, matrix_product
 from auxseg.bench.loading import next_batch
 from auxseg.bench.networks import CLASSES, prediction, training_step
 from auxseg.bench.peers import peer_works
 from auxseg.config import Config
-from auxseg.evaluation.memory import training_memory
 from auxseg.models.checkpointing import MODES
 from auxseg.models.layers import block_channels
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
+from auxseg.training.memory import training_memory
 
 #: Precisions whose memory is told.
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -115,7 +115,7 @@ def machine(plan: Plan) -> dict[str, Any]:
 
 def _limits(plan: Plan) -> dict[str, Work]:
     config = next(iter(plan.configs.values()))
-    size, dtype = config.data.image_size, build.dtype_of(config)
+    size, dtype = config.data.image_size, assembly.dtype_of(config)
     assert size is not None
     channels = block_channels(config.model.width)
     batch = config.training.batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auxseg.evaluation.tables import to_markdown
+from auxseg.report.tables import to_markdown
 
 GIB = 2**30
 

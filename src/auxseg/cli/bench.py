@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from auxseg.config.parsing import verb_parser
 from auxseg.errors import UsageError
-from auxseg.options import verb_parser
 
 #: One network of each kind: alone, hard sharing, attention, a fourth task.
 DEFAULT = "segnet-1task,segnet-3task,mtan-3task,mtan-canny"
@@ -23,7 +23,7 @@ def bench(arguments: Sequence[str]) -> int:
     from auxseg.bench.run import Plan, memory, parse_peers
     from auxseg.bench.run import bench as measure
     from auxseg.bench.text import show, show_memory
-    from auxseg.evaluation.measure import pick_device
+    from auxseg.devices import pick_device
 
     parser = verb_parser("bench", bench, "auxseg bench --presets mtan-3task --image-size 128")
     parser.add_argument("--presets", type=str, default=DEFAULT, help="the systems, by comma")

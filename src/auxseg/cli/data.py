@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from auxseg.config.parsing import add_options, to_config, verb_parser
 from auxseg.errors import UsageError
-from auxseg.options import add_options, to_config, verb_parser
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ def data(arguments: Sequence[str]) -> int:
 
 def data_check(arguments: Sequence[str]) -> int:
     """say what a data folder holds, and everything that is missing or broken in it"""
-    from auxseg.data.check import FILE_BASED, check_root
+    from auxseg.data.checks import FILE_BASED, check_root
 
     parser = verb_parser("data check", data_check, "auxseg data check photos")
     parser.add_argument("root", type=str, help="the data set's folder")
@@ -67,7 +67,7 @@ def data_check(arguments: Sequence[str]) -> int:
 
 def data_prepare(arguments: Sequence[str]) -> int:
     """decode a data set into the cache, so that training starts at once"""
-    from auxseg.build import CHOICES, open_data
+    from auxseg.assembly import CHOICES, open_data
 
     example = "auxseg data prepare --data oxford-pet --image-size 256"
     parser = verb_parser("data prepare", data_prepare, example)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auxseg.cli.show import print_metrics
-from auxseg.options import verb_parser
+from auxseg.config.parsing import verb_parser
 
 
 def evaluate(arguments: Sequence[str]) -> int:
     """measure a run on a part of its data and write metrics-SPLIT.json into it"""
-    from auxseg.evaluation.measure import SPLITS
-    from auxseg.evaluation.measure import evaluate as measure
+    from auxseg.runs.measure import SPLITS
+    from auxseg.runs.measure import evaluate as measure
 
     parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
     parser.add_argument("run", type=str, help="a run directory")

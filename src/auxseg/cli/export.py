@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from auxseg.cli.show import split_names
-from auxseg.options import verb_parser
+from auxseg.config.parsing import verb_parser
 
 
 def export(arguments: Sequence[str]) -> int:

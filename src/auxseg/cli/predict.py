@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from auxseg.config.parsing import verb_parser
 from auxseg.errors import AuxsegError, UsageError
-from auxseg.options import verb_parser
 
 
 def predict(arguments: Sequence[str]) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auxseg.options import verb_parser
-from auxseg.presets import PRESETS
+from auxseg.config.parsing import verb_parser
+from auxseg.config.presets import PRESETS
 
 
 def presets(arguments: Sequence[str]) -> int:
     """list the systems that can be trained, with their tasks, architecture and parameters"""
     from auxseg.api import configure
-    from auxseg.evaluation.cost import count_parameters
+    from auxseg.runs.cost import count_parameters
     from auxseg.types import ClassNames
 
     verb_parser("presets", presets, "auxseg presets").parse(arguments)

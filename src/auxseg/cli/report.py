@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auxseg.options import verb_parser
+from auxseg.config.parsing import verb_parser
 
 
 def report(arguments: Sequence[str]) -> int:

@@ -10,9 +10,9 @@ from jsonargparse import Namespace
 
 from auxseg.cli.show import split_names
 from auxseg.config import Config
+from auxseg.config.parsing import Parser, add_options, to_config, verb_parser
+from auxseg.config.presets import PAPER, preset
 from auxseg.errors import UsageError
-from auxseg.options import Parser, add_options, to_config, verb_parser
-from auxseg.presets import PAPER, preset
 
 #: Systems that `reproduce` trains with equal task weights, too, where they are among its presets.
 EQUAL_BY_DEFAULT = ["mtan-3task"]
@@ -22,8 +22,8 @@ SET_BY_PRESET = ("model.architecture", "model.pretrained", "tasks.names")
 
 def reproduce(arguments: Sequence[str]) -> int:
     """train and test the paper's nine systems; write its Table 1 with our figures, and a report"""
-    from auxseg import reproduce as table
-    from auxseg.build import CHOICES
+    from auxseg.assembly import CHOICES
+    from auxseg.experiments import reproduce as table
 
     parser = _reproduce_parser()
     add_options(parser, CHOICES, hidden=SET_BY_PRESET)
@@ -79,7 +79,7 @@ def _reproduce_parser() -> Parser:
 
 def _preset_config(name: str, parser: Parser, arguments: Sequence[str]) -> Config:
     """The configuration of one of several presets that share a command line."""
-    from auxseg.build import CHOICES
+    from auxseg.assembly import CHOICES
 
     own = preset(name).defaults()
     # What the command line may say as well lies below it; what it may not is set at the end.

@@ -18,7 +18,7 @@ def split_names(option: str, given: str) -> list[str]:
 
 def print_metrics(metrics: dict[str, Any], run_dir: Path) -> None:
     """A run's metrics as a table, with the names of its classes."""
-    from auxseg.evaluation.tables import metrics_table
-    from auxseg.training.run import RunDirectory
+    from auxseg.report.tables import metrics_table
+    from auxseg.runs.directory import RunDirectory
 
     print(metrics_table(metrics, RunDirectory(run_dir).read_config()[1].mask))

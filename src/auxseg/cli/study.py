@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from auxseg.cli.show import split_names
+from auxseg.config.parsing import Parser, add_options, to_config, verb_parser
 from auxseg.errors import UsageError
-from auxseg.options import Parser, add_options, to_config, verb_parser
 
 #: Options that a study sets for each of its systems.
 SET_BY_STUDY = ("tasks.names", "data.labels", "data.train_on", "training.stop_after")
@@ -26,12 +26,12 @@ CLUSTERS = ("slurm", "local")
 
 def study(arguments: Sequence[str]) -> int:
     """find out which auxiliary tasks help a target task, with seeds, intervals and verdicts"""
-    from auxseg.build import CHOICES
-    from auxseg.farm import Cluster, Launcher, Processes
-    from auxseg.reproduce import DEMONSTRATION
-    from auxseg.study.design import Design
-    from auxseg.study.run import study as run_study
-    from auxseg.study.run import teachable
+    from auxseg.assembly import CHOICES
+    from auxseg.experiments.launchers import Cluster, Launcher, Processes
+    from auxseg.experiments.reproduce import DEMONSTRATION
+    from auxseg.experiments.study.design import Design
+    from auxseg.experiments.study.run import study as run_study
+    from auxseg.experiments.study.run import teachable
 
     parser = _parser()
     add_options(parser, CHOICES, hidden=SET_BY_STUDY)

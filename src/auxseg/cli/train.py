@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 
 from auxseg.cli.show import print_metrics
+from auxseg.config.parsing import add_options, to_config, verb_parser
+from auxseg.config.presets import PRESETS, preset
 from auxseg.errors import UsageError
-from auxseg.options import add_options, to_config, verb_parser
-from auxseg.presets import PRESETS, preset
 
 
 def train(arguments: Sequence[str]) -> int:
     """train one system into a run directory"""
-    from auxseg.build import CHOICES
+    from auxseg.assembly import CHOICES
     from auxseg.training.fit import train as fit
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
@@ -50,7 +50,7 @@ def train(arguments: Sequence[str]) -> int:
 
 def _options_of_run(run_dir: str, preset: str) -> list[str]:
     """Options that repeat a run on its training and validation images, as long as was best."""
-    from auxseg.training.run import RunDirectory
+    from auxseg.runs.directory import RunDirectory
 
     run = RunDirectory(run_dir)
     config, _ = run.read_config()

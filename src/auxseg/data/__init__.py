@@ -1,13 +1,6 @@
-"""Data sets. Adding one is a file in this folder and a line in :data:`DATASETS`."""
+"""From files to batches: data sets, splits, the decoded cache, augmentation, loaders."""
 
 from auxseg.data.base import Dataset, Split
-from auxseg.data.folder import Folder
-from auxseg.data.oxford_pet import OxfordPet
-from auxseg.data.oxpet_h5 import OxpetH5
-from auxseg.data.shapes import Shapes
+from auxseg.data.datasets import DATASETS
 
 __all__ = ["DATASETS", "Dataset", "Split"]
-
-DATASETS: dict[str, type[Dataset]] = {
-    data.NAME: data for data in (Shapes, OxfordPet, Folder, OxpetH5)
-}

@@ -12,7 +12,7 @@ class DataProblemsError(DataError):
     """Raised by a data set's ``__init__`` when its files contradict themselves.
 
     The message is the first problem and the number of the others, so training stops with one
-    line. :func:`auxseg.data.check.check_root` catches it, lists every problem, and goes on
+    line. :func:`auxseg.data.checks.check_root` catches it, lists every problem, and goes on
     reading through :attr:`partial`.
 
     Attributes:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auxseg.build import make_views
+from auxseg.assembly import make_views
 from auxseg.errors import UsageError
-from auxseg.evaluation.measure import load_model
 from auxseg.export.check import Agreement, agreement, require
 from auxseg.export.formats import FORMATS, need_onnx, trace
 from auxseg.export.int8 import Int8, quantise
 from auxseg.export.metadata import as_text, describe
 from auxseg.export.network import ShippedNetwork
-from auxseg.training.files import check_folder, replacing
-from auxseg.training.run import RunDirectory
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import check_folder, replacing
+from auxseg.runs.network import load_model
 
 __all__ = ["FORMATS", "Exported", "export"]
 

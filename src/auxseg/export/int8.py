@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.data.loaders import Key
 from auxseg.errors import DataError
 from auxseg.export.formats import quiet, with_metadata
 from auxseg.export.metadata import as_text
 from auxseg.predict.exported import OnnxNetwork
+from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
-from auxseg.training.run import RunDirectory
 from auxseg.types import Batch
 
 #: Training images that ranges of activations are taken from.
@@ -76,11 +76,11 @@ def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str
     import onnx
 
     config, classes = run.read_config()
-    config = build.measured(build.moved(config, root))
-    data = build.open_data(config)
-    task = build.make_tasks(config, classes)["segmentation"]
+    config = assembly.measured(assembly.moved(config, root))
+    data = assembly.open_data(config)
+    task = assembly.make_tasks(config, classes)["segmentation"]
     # A loader for this task alone: its view is the photo as it is, which is what the file takes.
-    loader = build.make_eval_loader(config, data, {"segmentation": task}, "val")
+    loader = assembly.make_eval_loader(config, data, {"segmentation": task}, "val")
     images = _calibration_images(data)
     (before, masked), size = measure(path, task, loader), path.stat().st_size
     results: list[tuple[Int8, bytes]] = []
@@ -116,7 +116,7 @@ def _scope(node: Any) -> str:
     return " ".join(f".{name}" for name in node.input)
 
 
-def _calibration_images(data: build.Data) -> np.ndarray:
+def _calibration_images(data: assembly.Data) -> np.ndarray:
     """float32 (n, 3, S, S) in [0, 1], spread over the training images, which may be sorted."""
     count = min(CALIBRATION_IMAGES, len(data.split.train))
     positions = np.linspace(0, len(data.split.train) - 1, count).astype(int)

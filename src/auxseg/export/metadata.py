@@ -9,8 +9,8 @@ from typing import Any
 
 from auxseg.config import Config
 from auxseg.predict.exported import FORMAT
+from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task, Views
-from auxseg.training.run import RunDirectory
 from auxseg.types import ClassNames
 
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from auxseg.models.encoder import Encoder
+from auxseg.models.encoders.vgg16 import Encoder
 from auxseg.models.heads import DenseHead, Head
 from auxseg.models.layers import pad_to_stride
 from auxseg.models.norms import keeping_statistics

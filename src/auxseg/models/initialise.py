@@ -5,21 +5,14 @@ So two systems with the same seed share all they have in common, and adding a he
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 from torch import nn
 
 from auxseg.models.heads import DenseHead, FinalLinear
+from auxseg.seeding import keyed_generator
 
 #: Standard deviation of the heads' last weights.
 FINAL_STD = 0.01
-
-
-def keyed_generator(seed: int, name: str) -> torch.Generator:
-    """A random generator for one named thing."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 @torch.no_grad()

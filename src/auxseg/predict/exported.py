@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auxseg.construct import construct
+from auxseg.config.construct import construct
 from auxseg.errors import AuxsegError, DataError, UsageError
 from auxseg.predict.network import Network, Outputs
 from auxseg.tasks import TASKS, Task

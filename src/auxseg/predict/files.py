@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from auxseg.data.decode import read_image
-from auxseg.data.folder_files import IMAGE_ENDINGS, is_image, list_files
+from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.errors import UnreadableImageError, UsageError
 from auxseg.predict.network import Outputs
 from auxseg.predict.predictor import Prediction, Predictor
-from auxseg.training.files import check_folder, replacing
+from auxseg.runs.files import check_folder, replacing
 
 BATCH_SIZE = 8
 

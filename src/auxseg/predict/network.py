@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from auxseg.build import make_views
-from auxseg.evaluation.measure import load_model
+from auxseg.assembly import make_views
 from auxseg.models.attention import AttentionMask, recorded_attention
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.network import load_model
 from auxseg.tasks import Task
-from auxseg.training.run import RunDirectory
 from auxseg.types import LabelledImages
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from auxseg.data.decode import read_image, stretch
+from auxseg.devices import pick_device
 from auxseg.errors import DataError
-from auxseg.evaluation.measure import pick_device
 from auxseg.models.layers import STRIDE
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork

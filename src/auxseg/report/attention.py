@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from auxseg.evaluation.tables import MISSING
 from auxseg.predict import Prediction, Predictor
+from auxseg.report.tables import MISSING
 from auxseg.types import Sample
 
 #: Inches of one picture's width.

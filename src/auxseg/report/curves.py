@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from auxseg.evaluation.systems import System
+from auxseg.report.systems import System
 from auxseg.tasks import TASKS
 
 #: Panels beside each other.

@@ -10,7 +10,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from auxseg.build import EVALUATION_SEED
+from auxseg.assembly import EVALUATION_SEED
 from auxseg.data import Dataset
 from auxseg.predict import Predictor
 from auxseg.tasks import draw_all

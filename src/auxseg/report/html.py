@@ -18,8 +18,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from auxseg.evaluation.tables import Best
-from auxseg.training.files import replacing, write_text
+from auxseg.report.tables import Best
+from auxseg.runs.files import replacing, write_text
 
 #: Dots per inch of pictures; curves are drawn as vectors.
 DPI = 110

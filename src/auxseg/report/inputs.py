@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from auxseg.build import EVALUATION_SEED
+from auxseg.assembly import EVALUATION_SEED
 from auxseg.tasks import CLEAN, Task
 from auxseg.types import LabelledImages, Sample
 

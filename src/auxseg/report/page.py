@@ -9,16 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auxseg.errors import AuxsegError
-from auxseg.evaluation.systems import (
-    System,
-    caption,
-    comparable,
-    find_systems,
-    measured_split,
-    system_result,
-)
-from auxseg.evaluation.table1 import table1
-from auxseg.evaluation.tables import to_csv, to_latex, to_markdown
 from auxseg.report.html import Section, write_page
 from auxseg.report.photos import open_photos
 from auxseg.report.sections import (
@@ -30,7 +20,17 @@ from auxseg.report.sections import (
     steps_section,
     table_section,
 )
-from auxseg.training.files import check_folder, write_text
+from auxseg.report.systems import (
+    System,
+    caption,
+    comparable,
+    find_systems,
+    measured_split,
+    system_result,
+)
+from auxseg.report.table1 import table1
+from auxseg.report.tables import to_csv, to_latex, to_markdown
+from auxseg.runs.files import check_folder, write_text
 
 
 def write_report(

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auxseg import build
-from auxseg.evaluation.systems import System, photo_source
+from auxseg import assembly
 from auxseg.predict import Predictor, load
 from auxseg.report.gallery import SCORE, Choice, choose
+from auxseg.report.systems import System, photo_source
 from auxseg.types import Sample
 
 
@@ -24,7 +24,7 @@ class Photos:
         left_out: names of systems that were trained on other data.
     """
 
-    data: build.Data
+    data: assembly.Data
     split: str
     predictors: Mapping[str, Predictor]
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -55,10 +55,10 @@ def open_photos(systems: Sequence[System], split: str, root: str | None) -> Phot
     Raises:
         AuxsegError: the data cannot be read.
     """
-    data = build.open_data(build.measured(build.moved(systems[0].config, root)))
+    data = assembly.open_data(assembly.measured(assembly.moved(systems[0].config, root)))
 
     def source(system: System) -> tuple[Any, ...]:
-        return photo_source(build.moved(system.config, root).data)
+        return photo_source(assembly.moved(system.config, root).data)
 
     same = [system for system in systems if source(system) == source(systems[0])]
     scores = {system.name: system.runs[0].read_scores(split) for system in same}

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auxseg.build import EVALUATION_SEED
+from auxseg.assembly import EVALUATION_SEED
 from auxseg.config import plain
 from auxseg.data.decode import stretch
-from auxseg.evaluation.systems import System, shown
 from auxseg.report.attention import attention_figure, attention_table
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
 from auxseg.report.gallery import gallery_figure, spread
@@ -20,8 +19,9 @@ from auxseg.report.html import Section
 from auxseg.report.inputs import inputs_figure
 from auxseg.report.photos import Photos
 from auxseg.report.steps import step_losses_figure, step_weights_figure
+from auxseg.report.systems import System, shown
+from auxseg.runs.directory import MAY_DIFFER, flat
 from auxseg.tasks import Task
-from auxseg.training.run import MAY_DIFFER, flat
 
 #: Photos of which attention masks are shown, and over how many they are measured.
 ATTENTION_PHOTOS = 2

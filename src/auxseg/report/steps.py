@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from auxseg.evaluation.systems import System
 from auxseg.report.curves import colour, finish, keys, panels, titled
+from auxseg.report.systems import System
 
 #: Points of a curve: each is the mean over neighbouring steps.
 POINTS = 120

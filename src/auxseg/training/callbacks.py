@@ -12,9 +12,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
-from auxseg.training.files import ImageCounts, replacing
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import ImageCounts, replacing
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.run import RunDirectory
 
 
 class Keeper(Checkpoint):

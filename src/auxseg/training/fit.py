@@ -17,16 +17,16 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.config import Config
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
+from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.run import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -68,23 +68,23 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     if first:
         run.check_startable(resume)
     # What fails fast comes first: decoding takes minutes, the weights may be a long download.
-    build.check_weights(config)
-    dataset = build.open_dataset(config.data)
-    config = build.resolve(config, dataset)
+    assembly.check_weights(config)
+    dataset = assembly.open_dataset(config.data)
+    config = assembly.resolve(config, dataset)
     if resume:
         run.check_resumable(config)
         if run.finished(config.training.last_epoch):
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
-    tasks = build.make_tasks(config, dataset.classes)
+    tasks = assembly.make_tasks(config, dataset.classes)
     _silence_lightning()
     trainer = _trainer(config, run, tasks, quiet)
-    data = build.open_data(config, dataset)
+    data = assembly.open_data(config, dataset)
     _check_labels(config, data, tasks)
-    model = build.make_model(config, tasks)
+    model = assembly.make_model(config, tasks)
     if not run.last.is_file():
-        build.load_starting_weights(model, config, data, tasks)
+        assembly.load_starting_weights(model, config, data, tasks)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
     if first:  # nothing is written before everything could be built
         for message in () if quiet else data.messages:
@@ -114,19 +114,21 @@ def _fit(
 
 def _module_and_loaders(
     config: Config,
-    data: build.Data,
+    data: assembly.Data,
     tasks: dict[str, Task],
     model: MultiTaskModel,
     trainer: pl.Trainer,
 ) -> tuple[MultiTaskModule, Loaders]:
     place = {"rank": trainer.global_rank, "world_size": trainer.world_size}
     loaders = (
-        build.make_train_loader(config, data, tasks, **place),
-        build.make_eval_loader(config, data, tasks, "val", **place) if validates(config) else None,
+        assembly.make_train_loader(config, data, tasks, **place),
+        assembly.make_eval_loader(config, data, tasks, "val", **place)
+        if validates(config)
+        else None,
     )
     steps = len(loaders[0]) * config.training.epochs
-    balancer = build.make_balancer(config, tasks)
-    build.set_up(model, config.training)
+    balancer = assembly.make_balancer(config, tasks)
+    assembly.set_up(model, config.training)
     return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
 
 
@@ -171,14 +173,14 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
         ) from None
 
 
-def _check_labels(config: Config, data: build.Data, tasks: dict[str, Task]) -> None:
+def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -> None:
     """Every task needs a labelled training image, the primary one a validation image as well."""
     primary = next(iter(tasks))
     parts: dict[str, tuple[str, ...]] = {"train": tuple(tasks)}
     if validates(config):
         parts["val"] = (primary,)
     for part, names in parts.items():
-        loader = build.make_eval_loader(config, data, tasks, part)
+        loader = assembly.make_eval_loader(config, data, tasks, part)
         missing = set(names)
         for batch in loader:
             missing -= {name for name in missing if bool(batch.targets[name].present.any())}

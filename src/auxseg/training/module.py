@@ -17,8 +17,8 @@ from auxseg.balancing.gradients import cosines, task_gradients
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
-from auxseg.models.initialise import keyed_generator
 from auxseg.models.norms import keeping_statistics
+from auxseg.seeding import keyed_seed
 from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
 from auxseg.training.optimizer import make_optimizer, make_schedule
 from auxseg.types import Batch
@@ -158,7 +158,7 @@ class MultiTaskModule(pl.LightningModule):
         return bool(self.config.conflict_every) and batch_idx % self.config.conflict_every == 0
 
     def _seed(self, name: str) -> None:
-        torch.manual_seed(keyed_generator(self.config.seed, name).initial_seed())
+        torch.manual_seed(keyed_seed(self.config.seed, name))
 
     def _average(self, tensor: Tensor) -> Tensor:
         """A tensor's mean over all processes."""

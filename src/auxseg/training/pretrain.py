@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from auxseg import build
+from auxseg import assembly
 from auxseg.config import (
     AugmentationConfig,
     Config,
@@ -24,11 +24,11 @@ from auxseg.config import (
     plain,
 )
 from auxseg.data.cache import cache_root
-from auxseg.data.shapes import Shapes
-from auxseg.models.weights import save_encoder
-from auxseg.training.files import replacing
+from auxseg.data.datasets.shapes.dataset import Shapes
+from auxseg.models.encoders.vgg16_weights import save_encoder
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import replacing
 from auxseg.training.fit import train
-from auxseg.training.run import RunDirectory
 
 #: ``--weights`` of ``reproduce`` that pre-trains a small encoder on drawings; its name in tables.
 GENERATED = "generated"
@@ -82,7 +82,7 @@ def generated_weights(width: float, image_size: int, accelerator: str = "auto") 
         result = train(config, run.path, quiet=True)
         accuracy = result.metrics["classification/accuracy"]
         _, classes = run.read_config()
-        model = build.make_model(config, build.make_tasks(config, classes))
+        model = assembly.make_model(config, assembly.make_tasks(config, classes))
         model.load_state_dict(run.read_best())
         with replacing(path) as temporary:
             save_encoder(model.encoder, temporary, {"accuracy": f"{accuracy:.3f}"})

@@ -1,0 +1,230 @@
+"""Configuration → the decoded images, who trains, chooses and tests, and which labels are seen."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from auxseg.config import Config, DataConfig
+from auxseg.config.construct import construct
+from auxseg.data import DATASETS, Dataset, Split
+from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.datasets.unlabelled import Unlabelled
+from auxseg.data.loaders import Reader
+from auxseg.data.splits import subset
+from auxseg.errors import DataError, UsageError
+from auxseg.tasks import TASKS
+
+#: What a run may train on.
+TRAIN_ON = ("train", "train+val")
+
+#: Mean difference of two thumbnails, in steps of 8-bit images, below which they show one photo.
+ALIKE = 8.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, decoded at one size, with its split.
+
+    Attributes:
+        split: readable images only; ``train`` after ``--limit``; under ``--train-on train+val``
+            it holds the validation images, and ``val`` nothing.
+        masks: the training images whose masks may be seen (``--labels``); None for all.
+        messages: what a user should read once: notes and images left out.
+        unlabelled: further training images (``--unlabelled``); None without any.
+    """
+
+    dataset: Dataset
+    arrays: DecodedArrays
+    split: Split
+    masks: tuple[int, ...] | None
+    messages: tuple[str, ...]
+    unlabelled: UnlabelledImages | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images there are: train, masks (of them, seen in training), …"""
+        visible = self.reader.visible
+        return {
+            "train": len(self.split.train),
+            "masks": int(visible[list(self.split.train)].sum()),
+            "unlabelled": len(self.unlabelled.numbers) if self.unlabelled else 0,
+            "val": len(self.split.val),
+            "test": len(self.split.test),
+        }
+
+    @property
+    def reader(self) -> Reader:
+        """Reads training images, with the labels that may be seen, and unlabelled ones."""
+        return Reader(self.arrays, self.masks, self.unlabelled.arrays if self.unlabelled else None)
+
+
+@dataclass(frozen=True)
+class UnlabelledImages:
+    """Images without labels, decoded at the data set's size.
+
+    Attributes:
+        numbers: those of the readable ones, counted on from the last image of the data set.
+    """
+
+    arrays: DecodedArrays
+    numbers: tuple[int, ...]
+
+
+def open_dataset(config: DataConfig) -> Dataset:
+    """The data set that the configuration names, not yet decoded."""
+    cls = DATASETS[config.name]
+    options = dict(config.options)
+    if config.ignore_index is not None:
+        if "ignore_index" not in inspect.signature(cls).parameters:
+            raise UsageError(f"--ignore-index: the data set {config.name} has no such option")
+        options["ignore_index"] = config.ignore_index
+    return construct(
+        cls,
+        "data.options",
+        options,
+        root=Path(config.root).expanduser() if config.root else None,
+        split=config.split,
+        split_seed=config.split_seed,
+    )
+
+
+def resolve(config: Config, dataset: Dataset) -> Config:
+    """Replaces "the data set's own" by the value, so that the run's file says what was used."""
+    data = replace(
+        config.data,
+        image_size=config.data.image_size or dataset.IMAGE_SIZE,
+        split=config.data.split or dataset.SPLITS[0],
+    )
+    return replace(config, data=data)
+
+
+def moved(config: Config, root: str | None) -> Config:
+    """The configuration with the data set at another place; None leaves it where it was."""
+    return config if root is None else replace(config, data=replace(config.data, root=root))
+
+
+def measured(config: Config) -> Config:
+    """The configuration without what only training needs: unlabelled images."""
+    return replace(config, data=replace(config.data, unlabelled=None))
+
+
+def open_data(config: Config, dataset: Dataset | None = None) -> Data:
+    """Opens or builds the decoded cache and draws the subsets of ``--limit`` and ``--labels``.
+
+    Args:
+        dataset: the configuration's, where it is open already.
+    """
+    dataset = dataset or open_dataset(config.data)
+    size = config.data.image_size or dataset.IMAGE_SIZE
+    arrays = decoded(dataset, size, _cache_dir(config.data))
+    parts = dataset.split()
+    train, val, test = (
+        tuple(index for index in part if arrays.readable[index])
+        for part in (parts.train, parts.val, parts.test)
+    )
+    if config.data.train_on == "train+val":
+        train, val = tuple(sorted((*train, *val))), ()
+    seed = config.training.seed
+    if config.data.limit is not None:
+        train = _draw(train, config.data.limit, arrays, seed, "data.limit", "training images")
+    masks = None
+    if config.data.labels is not None:
+        masked = tuple(index for index in train if arrays.has_mask[index])
+        masks = _draw(masked, config.data.labels, arrays, seed, "data.labels", "training masks")
+    split = Split(train, val, test)
+    unlabelled, further = _open_unlabelled(config, dataset, arrays, split)
+    messages = (*dataset.notes, *arrays.problems, *further)
+    return Data(dataset, arrays, split, masks, messages, unlabelled)
+
+
+def _open_unlabelled(
+    config: Config, dataset: Dataset, arrays: DecodedArrays, split: Split
+) -> tuple[UnlabelledImages | None, tuple[str, ...]]:
+    """The images of ``--unlabelled``, where a task can learn from them, and what to say of them."""
+    if config.data.unlabelled is None:
+        return None, ()
+    source = Unlabelled(Path(config.data.unlabelled).expanduser())
+    if not _learns_without_labels(config):
+        able = ", ".join(name for name, task in TASKS.items() if task.SELF_SUPERVISED)
+        note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
+        return None, (note,)
+    further = decoded(source, arrays.images.shape[1], _cache_dir(config.data))
+    held_out = _held_out(source, further, dataset, arrays, split)
+    first = len(arrays.images)
+    numbers = tuple(
+        first + index
+        for index in range(len(source))
+        if further.readable[index] and index not in held_out
+    )
+    if not numbers:
+        raise DataError(
+            f"{config.data.unlabelled}: no image is left to train on (all are unreadable, or "
+            "validation or test images)"
+        )
+    notes = further.problems
+    if held_out:
+        name = source.name(min(held_out))
+        notes += (
+            f"{len(held_out)} unlabelled images are validation or test images of "
+            f"{dataset.NAME} and are left out (first: {name})",
+        )
+    return UnlabelledImages(further, numbers), notes
+
+
+def _held_out(
+    source: Unlabelled,
+    further: DecodedArrays,
+    dataset: Dataset,
+    arrays: DecodedArrays,
+    split: Split,
+) -> set[int]:
+    """Unlabelled images of the name and look of one that must not be trained on.
+
+    A copy may have been resized or compressed again; two photos that share a name by chance
+    differ by more.
+    """
+    secret = {Path(dataset.name(index)).stem: index for index in (*split.val, *split.test)}
+    return {
+        index
+        for index in range(len(source))
+        if (twin := secret.get(Path(source.name(index)).stem)) is not None
+        and _alike(further.images[index], arrays.images[twin])
+    }
+
+
+def _alike(image: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two images, uint8 (S, S, 3), are the same at a glance: as thumbnails of 16×16."""
+    thumbnails = [
+        cv2.resize(one, (16, 16), interpolation=cv2.INTER_AREA).astype(float)
+        for one in (image, other)
+    ]
+    return float(np.abs(thumbnails[0] - thumbnails[1]).mean()) < ALIKE
+
+
+def unlabelled_per_step(config: Config) -> int:
+    """Unlabelled images that come on top of every batch; 0 where no task can learn from them."""
+    if config.data.unlabelled is None or not _learns_without_labels(config):
+        return 0
+    return max(1, round(config.data.unlabelled_ratio * config.training.batch_size))
+
+
+def _learns_without_labels(config: Config) -> bool:
+    return any(TASKS[name].SELF_SUPERVISED for name in config.tasks.names)
+
+
+def _cache_dir(config: DataConfig) -> Path | None:
+    return Path(config.cache_dir) if config.cache_dir else None
+
+
+def _draw(
+    indices: tuple[int, ...], count: int, arrays: DecodedArrays, seed: int, key: str, what: str
+) -> tuple[int, ...]:
+    if count > len(indices):
+        raise UsageError(f"{key}: {count} is more than the {len(indices)} {what} there are")
+    chosen = subset([int(arrays.labels[index]) for index in indices], count, seed)
+    return tuple(indices[position] for position in sorted(chosen))

@@ -1,0 +1,27 @@
+"""The configuration of a run, and how command lines, YAML files and keywords become one."""
+
+from auxseg.config.schema import (
+    GROUPS,
+    AugmentationConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    TasksConfig,
+    TrainingConfig,
+    flags,
+    leaves,
+    plain,
+)
+
+__all__ = [
+    "GROUPS",
+    "AugmentationConfig",
+    "Config",
+    "DataConfig",
+    "ModelConfig",
+    "TasksConfig",
+    "TrainingConfig",
+    "flags",
+    "leaves",
+    "plain",
+]

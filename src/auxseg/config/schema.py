@@ -1,0 +1,324 @@
+"""The configuration of one run: frozen dataclasses of plain values.
+
+Every field carries its help text and, where the command line has a short form, its flag:
+``--epochs 30`` and ``--training.epochs 30`` are the same option. :mod:`auxseg.config.parsing` turns
+command lines, YAML files and Python keyword arguments into a :class:`Config`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from auxseg.errors import UsageError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flag: str | None = None,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A dataclass field with its help text, its short flag and the range of its values."""
+    metadata = {"help": help, "flag": flag, "minimum": minimum, "above": above, "maximum": maximum}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class _Ranged:
+    """Checks the numbers of a configuration group against the ranges of its fields."""
+
+    GROUP = ""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            for key, value in _numbers(f"{self.GROUP}.{item.name}", getattr(self, item.name)):
+                _check_range(key, value, item)
+
+
+def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Every number in a value, with its dotted key."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield key, value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _numbers(key, item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _numbers(f"{key}.{name}", item)
+
+
+def _check_range(key: str, value: float, item: Field[Any]) -> None:
+    minimum, above, maximum = (item.metadata[name] for name in ("minimum", "above", "maximum"))
+    if not math.isfinite(value):
+        raise UsageError(f"{key}: {value} is not a finite number")
+    if minimum is not None and value < minimum:
+        raise UsageError(f"{key}: {value} is too small, the least allowed is {minimum}")
+    if above is not None and value <= above:
+        raise UsageError(f"{key}: {value} is too small, it must be above {above}")
+    if maximum is not None and value > maximum:
+        raise UsageError(f"{key}: {value} is too large, the most allowed is {maximum}")
+
+
+@dataclass(frozen=True)
+class DataConfig(_Ranged):
+    """Which images, which labels, which size."""
+
+    GROUP = "data"
+
+    name: str = option("shapes", "the data set", flag="data")
+    root: str | None = option(None, "the data set's folder", flag="root")
+    split: str | None = option(
+        None,
+        "how images are split into train, val and test; the data set's first by default",
+        flag="split",
+    )
+    split_seed: int = option(
+        0, "seed of that split; fixed, so that runs of any --seed share it", minimum=0
+    )
+    image_size: int | None = option(
+        None,
+        "images are stretched to this square size in pixels; the data set's own size by default",
+        flag="image-size",
+        minimum=8,
+        maximum=4096,
+    )
+    limit: int | None = option(
+        None, "train on this many images, drawn stratified by class", flag="limit", minimum=1
+    )
+    labels: int | None = option(
+        None,
+        "keep this many masks of the training images; all images and other labels stay",
+        flag="labels",
+        minimum=1,
+    )
+    train_on: str = option(
+        "train",
+        "the images to train on; train+val is for a final fit after tuning: nothing is left to "
+        "validate on, so the last epoch is kept",
+        flag="train-on",
+    )
+    unlabelled: str | None = option(
+        None,
+        "a folder of further training images without labels, for the self-supervised tasks",
+        flag="unlabelled",
+    )
+    unlabelled_ratio: float = option(
+        1.0,
+        "unlabelled images per labelled image in every step; an epoch is one pass over the "
+        "data set's own training images",
+        above=0,
+        maximum=100,
+    )
+    ignore_index: int | None = option(
+        None,
+        "mask value of pixels without a label (folder)",
+        flag="ignore-index",
+        minimum=0,
+        maximum=65535,
+    )
+    cache_dir: str | None = option(None, "where decoded images are kept; $AUXSEG_CACHE by default")
+    num_workers: int | None = option(
+        None, "loader processes; by default 0 on a CPU and 4 beside a GPU", minimum=0
+    )
+    options: dict[str, Any] = option({}, "the data set's own options, such as data.options.border")
+
+
+@dataclass(frozen=True)
+class AugmentationConfig(_Ranged):
+    """Random changes of the training images, one draw per image and epoch (docs/experiments.md)."""
+
+    GROUP = "augmentation"
+
+    flip: float = option(0.5, "probability of a horizontal flip", minimum=0, maximum=1)
+    scale: tuple[float, float] = option((0.8, 1.25), "range of the zoom factor", above=0, maximum=8)
+    rotation: float = option(
+        10.0, "largest rotation either way, in degrees", minimum=0, maximum=180
+    )
+    translation: float = option(
+        0.1,
+        "largest shift either way, as a fraction of the side; with scale > 1 it is the random crop",
+        minimum=0,
+        maximum=1,
+    )
+    brightness: float = option(
+        0.2, "largest change of brightness, as a fraction", minimum=0, maximum=1
+    )
+    contrast: float = option(0.2, "largest change of contrast, as a fraction", minimum=0, maximum=1)
+    saturation: float = option(
+        0.2, "largest change of saturation, as a fraction", minimum=0, maximum=1
+    )
+    hue: float = option(
+        10.0, "largest rotation of the hue either way, in degrees", minimum=0, maximum=180
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Ranged):
+    """Architecture, size and starting weights."""
+
+    GROUP = "model"
+
+    architecture: str = option("hard-sharing", "how tasks share the network")
+    width: float = option(1.0, "scales every channel count", flag="width", above=0, maximum=8)
+    pretrained: bool = option(True, "whether the encoder starts from model.weights")
+    weights: str = option(
+        "imagenet",
+        "the encoder's starting weights: imagenet (VGG-16, downloaded), none, or a file",
+        flag="weights",
+    )
+    calibrate: bool = option(
+        True, "let fresh batch norms reproduce the features of loaded weights at step 0"
+    )
+    grey: str = option(
+        "skip",
+        "the pre-trained first convolution where the input has one channel: not loaded (the "
+        "paper), or summed over RGB",
+    )
+
+
+@dataclass(frozen=True)
+class TasksConfig(_Ranged):
+    """What the network learns; the first task is the primary one."""
+
+    GROUP = "tasks"
+
+    names: tuple[str, ...] = option(("segmentation",), "the tasks, the primary one first")
+    weights: dict[str, float] = option(
+        {}, "weight of a task's loss, where not the task's default", minimum=0
+    )
+    views: str = option(
+        "shared",
+        "one input for all tasks, or one for each that asks for an altered one",
+        flag="views",
+    )
+    options: dict[str, dict[str, Any]] = option(
+        {}, "options of a task, such as tasks.options.bbox.scale"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.names:
+            raise UsageError("tasks.names: is empty; name one task at least")
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise UsageError(f"tasks.names: {name} stands there twice")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Ranged):
+    """Optimisation; the defaults were chosen on validation data (docs/experiments.md)."""
+
+    GROUP = "training"
+
+    epochs: int = option(30, "passes over the training images", flag="epochs", minimum=1)
+    stop_after: int | None = option(
+        None,
+        "stop after this many of the epochs; the learning rate falls as if all were to come",
+        minimum=1,
+    )
+    batch_size: int = option(5, "images per step", flag="batch-size", minimum=1)
+    seed: int = option(
+        0, "seed of weights, data order, label subsets and augmentation", flag="seed", minimum=0
+    )
+    lr: float = option(3e-4, "largest learning rate of AdamW", above=0)
+    weight_decay: float = option(
+        1e-2, "decoupled weight decay of AdamW (not on biases and norms)", minimum=0
+    )
+    warmup: float = option(
+        0.05,
+        "share of the steps in which the rate rises linearly, before it falls by a cosine",
+        minimum=0,
+        maximum=1,
+    )
+    clip_norm: float | None = option(None, "largest norm of the gradient", above=0)
+    balancer: str = option("fixed", "how task losses become one update", flag="balancer")
+    balancer_options: dict[str, Any] = option({}, "the balancer's own options")
+    conflict_every: int = option(
+        0,
+        "steps of an epoch between measurements of the cosines between the tasks' gradients on the "
+        "shared parameters, which cost a backward pass per task; 0 for none",
+        minimum=0,
+    )
+    precision: str = option(
+        "32-true", "Lightning's precision; bf16-mixed or 16-mixed on GPUs (very slow on CPUs)"
+    )
+    compile: bool = option(
+        False,
+        "torch.compile the network: minutes at the start, for faster steps on a GPU; slower on a "
+        "CPU (needs a C++ compiler)",
+    )
+    channels_last: bool = option(
+        False, "channels last in memory (NHWC), which 16-bit convolutions on GPUs like best"
+    )
+    checkpointing: str = option(
+        "none",
+        "what of the forward pass is computed again in the backward pass to save memory: none, "
+        "selective (all but convolutions), full (docs/performance.md)",
+    )
+    accelerator: str = option(
+        "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"
+    )
+    devices: int | str = option(
+        1, "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices", minimum=1
+    )
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of epochs that are trained."""
+        return min(self.epochs, self.stop_after or self.epochs)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run's result."""
+
+    preset: str
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    tasks: TasksConfig = field(default_factory=TasksConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+#: Configuration groups by name, in the order of the help text.
+GROUPS: dict[str, type] = {
+    "data": DataConfig,
+    "augmentation": AugmentationConfig,
+    "model": ModelConfig,
+    "tasks": TasksConfig,
+    "training": TrainingConfig,
+}
+
+
+def leaves() -> Iterator[tuple[str, Field[Any]]]:
+    """Every option as (dotted key, dataclass field), in the order of the help text."""
+    for group, cls in GROUPS.items():
+        for item in fields(cls):
+            yield f"{group}.{item.name}", item
+
+
+def flags() -> dict[str, str]:
+    """Short form, as a Python keyword → dotted key: ``image_size`` → ``data.image_size``."""
+    return {
+        item.metadata["flag"].replace("-", "_"): key
+        for key, item in leaves()
+        if item.metadata["flag"]
+    }
+
+
+def plain(config: Any) -> Any:
+    """A configuration as nested dicts, lists and plain values, for YAML and comparison."""
+    if is_dataclass(config):
+        return {item.name: plain(getattr(config, item.name)) for item in fields(config)}
+    if isinstance(config, dict):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, (tuple, list)):
+        return [plain(value) for value in config]
+    return config

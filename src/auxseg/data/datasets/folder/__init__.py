@@ -1,0 +1,1 @@
+"""The user's own photos: which files belong together, and what masks and tables say."""

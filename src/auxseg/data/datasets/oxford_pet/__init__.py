@@ -1,0 +1,1 @@
+"""Oxford-IIIT Pet: the official layout, its lists, its download."""

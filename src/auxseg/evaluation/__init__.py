@@ -1,1 +1,0 @@
-"""Metrics of trained systems, and the tables that compare them."""

@@ -1,0 +1,1 @@
+"""Many runs: launchers, Table 1 reproduced, studies of auxiliary tasks."""

@@ -1,0 +1,156 @@
+"""Runs a study: trains what is missing, collects what is there, writes the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from auxseg import assembly
+from auxseg.config import Config
+from auxseg.data import Dataset
+from auxseg.errors import DataError, TrainingError, UsageError
+from auxseg.experiments.launchers import Launcher, run_all
+from auxseg.experiments.study.confirm import confirm
+from auxseg.experiments.study.design import Design, Run, with_tasks
+from auxseg.experiments.study.page import write_study
+from auxseg.experiments.study.results import Results, collect
+from auxseg.experiments.study.tables import confirmation_text, systems_table, verdicts
+from auxseg.report.tables import to_markdown
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import check_folder
+from auxseg.tasks import TASKS
+from auxseg.training.fit import train
+
+
+def study(design: Design, config: Config, out: Path, launch: Launcher | None) -> list[str]:
+    """Trains every system of the design with every seed and says which tasks help.
+
+    Goes on where an earlier call stopped, run by run; so a study can grow by seeds, labels and
+    candidates. Writes ``runs/`` and the tables and page of :func:`write_study`.
+
+    Args:
+        config: what all systems share; its tasks are the design's.
+        launch: where missing runs are trained; None to collect what is there.
+
+    Returns:
+        one line per run that failed.
+    """
+    check_folder(out)
+    _check_tasks(config, design)
+    config = with_tasks(config, (design.target, *design.auxiliary))
+    dataset = assembly.open_dataset(config.data)
+    _check(design, config, dataset)
+    runs = list(design.runs(config, out))
+    missing = [run for run in runs if not _finished(run, dataset)]
+    failures: dict[str, str] = {}
+    if launch is not None:
+        if len(missing) < len(runs):
+            print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already", flush=True)
+        failures = run_all(run_one, {run.name: run for run in missing}, launch)
+    target = assembly.make_tasks(config, dataset.classes)[design.target]
+    results = collect(design, runs, target)
+    if not results.rows:
+        raise DataError(
+            f"{out}: no seed is complete yet (of every system with some number of labels); "
+            f"{len(results.unfinished)} of {len(runs)} runs are missing"
+        )
+    write_study(out, results, {}, runs, config)  # whatever the test images bring
+    confirmed = confirm(results, runs)
+    write_study(out, results, confirmed, runs, config)
+    _print(results)
+    for sentence in confirmation_text(confirmed, results):
+        print(sentence)
+    print(f"\nwritten: {out / 'study.html'}, {out / 'study.md'}, .csv and .json")
+    return [f"{name}: {message}" for name, message in failures.items()]
+
+
+def teachable(config: Config, target: str) -> tuple[str, ...]:
+    """The tasks besides the target that some training image has a label for."""
+    return tuple(name for name in TASKS if name != target and not _unlabelled(config, name))
+
+
+def run_one(run: Run) -> str:
+    """Trains (or goes on with) one run; returns a line about it."""
+    directory = RunDirectory(run.directory)
+    run.directory.parent.mkdir(parents=True, exist_ok=True)
+    # A cluster may start a run twice.
+    lock = FileLock(run.directory.with_name(f".{run.directory.name}.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            train(run.config, run.directory, resume=True, quiet=True)
+            directory.slim()
+    except Timeout:
+        raise TrainingError(f"{run.directory}: is being trained by another process") from None
+    history = directory.read_history()
+    task = run.arm.tasks[0]
+    metric = f"val/{task}/{next(iter(TASKS[task].METRICS))}"
+    seconds = sum(float(row["seconds"]) for row in history)
+    return f"{metric} {float(history[-1][metric]):.3f} at the last epoch, {seconds:.0f} s"
+
+
+def _check(design: Design, config: Config, dataset: Dataset) -> None:
+    """Tells a mistake before the first hour, not after; decodes the images once for all runs."""
+    assembly.check_weights(config)
+    for arm in design.arms:
+        own = with_tasks(config, arm.tasks)
+        tasks = assembly.make_tasks(own, dataset.classes)
+        assembly.make_views(own, tasks)
+        assembly.make_balancer(own, tasks)
+    for labels in design.labels:
+        assembly.open_data(replace(config, data=replace(config.data, labels=labels)), dataset)
+    if design.target != "segmentation" and design.labels != (None,):
+        raise UsageError(f"--labels: keeps masks, which are not the labels of {design.target}")
+    if config.training.devices != 1:
+        raise UsageError(
+            "training.devices: a study trains each system on one device; --jobs trains several "
+            "systems at once"
+        )
+    for name in (design.target, *design.auxiliary):
+        alone = name == design.target or design.alone
+        problem = _unlabelled(config, name) or (_unlabelled(config, name, "val") if alone else None)
+        if problem:
+            raise DataError(problem)
+
+
+def _check_tasks(config: Config, design: Design) -> None:
+    """Raises :class:`UsageError` for weights or options of a task that is not in the study."""
+    known = (design.target, *design.auxiliary)
+    for name in (*config.tasks.weights, *config.tasks.options):
+        if name not in known:
+            raise UsageError(
+                f"tasks: {name!r} is no task of this study; its tasks are {', '.join(known)}"
+            )
+
+
+def _unlabelled(config: Config, name: str, part: str = "train") -> str | None:
+    """Why a task cannot be learned from, or measured on, a part's images; None where it can."""
+    dataset = assembly.open_dataset(config.data)
+    own = with_tasks(config, (name,))
+    try:
+        tasks = assembly.make_tasks(own, dataset.classes)
+    except DataError as error:
+        return str(error)
+    loader = assembly.make_eval_loader(own, assembly.open_data(own, dataset), tasks, part)
+    if any(bool(batch.targets[name].present.any()) for batch in loader):
+        return None
+    mend = "leave it out of --auxiliary"
+    if part == "val":
+        mend += ", or say --delta-m false"
+    return f"{name}: no image of the {part} split has a label for it; {mend}"
+
+
+def _finished(run: Run, dataset: Dataset) -> bool:
+    """Whether a run is complete; raises :class:`UsageError` if it was made with other options."""
+    directory = RunDirectory(run.directory)
+    directory.check_resumable(assembly.resolve(run.config, dataset))
+    return directory.finished(run.config.training.last_epoch)
+
+
+def _print(results: Results) -> None:
+    print(f"\n{to_markdown(systems_table(results))}\n")
+    for sentence in verdicts(results):
+        print(sentence)
+    if results.unfinished:
+        print(f"{len(results.unfinished)} runs are not finished; the table leaves them out")

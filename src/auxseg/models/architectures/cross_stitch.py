@@ -1,0 +1,91 @@
+"""Cross-stitch networks: an encoder per task, mixed after every block (Misra et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from auxseg.models.base import MultiTaskModel
+from auxseg.models.decoders.segnet import Decoder
+from auxseg.models.encoders.vgg16 import Encoder, Level
+from auxseg.models.heads import Head
+
+#: Channel groups of a block, each with a mixture of its own.
+GROUPS = 8
+#: What a task keeps of its own features at the start; the others share the rest equally.
+OWN_SHARE = 0.9
+
+
+class CrossStitch(MultiTaskModel):
+    """Every task has an encoder of its own; after each block all K exchange features.
+
+    In block j, with p_{j,t} the pooled features of task t's encoder and g a group of channels:
+
+        f_{j,t}[g] = Σ_s A_j[g]_{t,s} p_{j,s}[g]        (A_j[g]: K×K, learned)
+
+    f_{j,t} enters block j+1 of task t's encoder; f_{5,t} goes to its head, or through its SegNet
+    decoder with its own encoder's pooling indices. A starts near the identity with rows that sum
+    to 1, so features keep their size. As every encoder serves every task, all of them count as
+    shared, and no output can be computed without all of them.
+    """
+
+    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+        super().__init__(heads, width, in_channels)
+        #: Whose encoders there are: all that were trained, also where heads are pruned later.
+        self.trained = tuple(heads)
+        # The primary task's encoder is the one that every architecture has. The others are keyed by
+        # their task, so that it starts with the same weights in every system, but not by its bare
+        # name: that would make them the task's own.
+        self.further = nn.ModuleDict(
+            {f"of_{name}": Encoder(in_channels, width) for name in list(heads)[1:]}
+        )
+        self.stitches = nn.ModuleList(
+            Stitch(len(heads), channels) for channels in self.encoder.channels
+        )
+        self.decoders = nn.ModuleDict({name: Decoder(width) for name in self.dense})
+
+    @property
+    def encoders(self) -> list[Encoder]:
+        return [self.encoder, *self.further.values()]  # type: ignore[list-item]
+
+    def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        levels: dict[str, list[Level]] = {name: [] for name in self.trained}
+        mixed = [image] * len(levels)
+        for number, stitch in enumerate(self.stitches):
+            for own, encoder, features in zip(levels.values(), self.encoders, mixed, strict=True):
+                own.append(encoder.block(number, features))
+            mixed = list(stitch(torch.stack([own[-1].pooled for own in levels.values()])))
+        found = dict(zip(self.trained, mixed, strict=True))
+        return {
+            name: self.decoders[name](found[name], [level.indices for level in levels[name]])
+            if name in self.decoders
+            else found[name]
+            for name in names
+        }
+
+
+class Stitch(nn.Module):
+    """Mixes the features of K tasks, group of channels by group: (K, N, C, H, W) → the same.
+
+    Args:
+        tasks: K.
+        channels: C; neighbouring channels form :data:`GROUPS` groups, or one each if C is smaller.
+    """
+
+    group: Tensor
+
+    def __init__(self, tasks: int, channels: int) -> None:
+        super().__init__()
+        groups = min(GROUPS, channels)
+        others = (1 - OWN_SHARE) / (tasks - 1) if tasks > 1 else 0.0
+        own = OWN_SHARE if tasks > 1 else 1.0
+        start = torch.full((tasks, tasks), others) + (own - others) * torch.eye(tasks)
+        #: (groups, K, K); row t holds what task t takes of each task's features.
+        self.mixture = nn.Parameter(start.repeat(groups, 1, 1))
+        self.register_buffer("group", torch.arange(channels) * groups // channels, persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        mixture = self.mixture[self.group]
+        return torch.einsum("cts,snchw->tnchw", mixture, features)

@@ -1,0 +1,1 @@
+"""Run directories: names, reading and writing; loading, measuring and counting a network."""

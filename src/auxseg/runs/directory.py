@@ -1,0 +1,264 @@
+"""The run directory: where everything about one training run lies, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from auxseg.assembly import CHOICES
+from auxseg.config import Config, parsing, plain
+from auxseg.errors import DataError, UsageError
+from auxseg.runs.files import (
+    ImageCounts,
+    cell,
+    check_folder,
+    read_counts_file,
+    read_rows,
+    replacing,
+    write_counts,
+    write_rows,
+)
+from auxseg.types import ClassNames
+
+#: Options that change where and how fast a run computes, not what: they may differ on resume.
+MAY_DIFFER = frozenset(
+    {
+        *("training.accelerator", "training.checkpointing", "training.compile"),
+        *("data.num_workers", "data.root", "data.cache_dir"),
+    }
+)
+
+
+class RunDirectory:
+    """Names, reads and writes the files of one run.
+
+    ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
+    completed epoch), ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images),
+    ``steps.csv`` (losses and weights of every step), ``validation.npz`` (what each validation
+    image added to the primary metric in every epoch), ``checkpoints/best.safetensors`` (weights
+    only),
+    ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.history_file = self.path / "history.csv"
+        self.steps_file = self.path / "steps.csv"
+        self.validation_file = self.path / "validation.npz"
+        self.test_file = self.path / "test.npz"
+        self.best = self.path / "checkpoints" / "best.safetensors"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.last_weights = self.path / "checkpoints" / "last.safetensors"
+
+    def metrics_file(self, split: str) -> Path:
+        return self.path / f"metrics-{split}.json"
+
+    def scores_file(self, split: str) -> Path:
+        return self.path / f"images-{split}.csv"
+
+    def finished(self, epochs: int) -> bool:
+        """Whether training came to its end: all epochs, then the validation metrics."""
+        return len(self.read_history()) >= epochs and self.metrics_file("val").is_file()
+
+    # -- starting -------------------------------------------------------------------------------
+
+    def check_startable(self, resume: bool) -> None:
+        """Raises :class:`UsageError` where a fresh run would overwrite something."""
+        check_folder(self.path)
+        if not resume and self.path.is_dir() and any(self.path.iterdir()):
+            raise UsageError(
+                f"{self.path}: is not empty; go on with --resume or choose another --out"
+            )
+
+    def check_resumable(self, config: Config) -> None:
+        """Raises :class:`UsageError` if the run was started with other options.
+
+        Raises :class:`DataError` if its last checkpoint is damaged.
+        """
+        if self.last.is_file() and not zipfile.is_zipfile(self.last):
+            raise DataError(f"{self.last}: is damaged; delete it to start this run afresh")
+        if not self.config_file.is_file():
+            return
+        before, now = settings(self.read_config()[0]), settings(config)
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                raise UsageError(
+                    f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}; "
+                    "resume with the same options or choose another --out"
+                )
+
+    def write_config(
+        self, config: Config, classes: ClassNames, version: str, images: Mapping[str, int]
+    ) -> None:
+        """Writes ``config.yaml``.
+
+        Args:
+            images: how many there are: train, masks (of them), unlabelled, val, test.
+        """
+        content = {
+            "version": version,
+            **plain(config),
+            "classes": {"mask": list(classes.mask), "label": list(classes.label)},
+            "images": dict(images),
+        }
+        with replacing(self.config_file) as temporary:
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def read_config(self) -> tuple[Config, ClassNames]:
+        """The configuration the run was started with, and its data's class names."""
+        if not self.config_file.is_file():
+            raise DataError(
+                f"{self.path}: is no run (it has no config.yaml); `auxseg train` makes one"
+            )
+        content = parsing.read_yaml(self.config_file)
+        try:
+            classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
+            preset = content["preset"]
+            groups = {name: content[name] for name in content if name not in parsing.RUN_KEYS}
+        except (KeyError, TypeError):
+            raise DataError(f"{self.config_file}: is no run's configuration") from None
+        return parsing.from_plain(preset, groups, CHOICES), classes
+
+    def read_counts(self) -> dict[str, int]:
+        """How many images the run trained, validated and tested on."""
+        return dict(parsing.read_yaml(self.config_file).get("images", {}))
+
+    # -- metrics and history --------------------------------------------------------------------
+
+    def write_metrics(self, split: str, metrics: Mapping[str, Any]) -> None:
+        with replacing(self.metrics_file(split)) as temporary:
+            temporary.write_text(json.dumps(dict(metrics), indent=2) + "\n", encoding="utf-8")
+
+    def read_metrics(self, split: str) -> dict[str, Any]:
+        path = self.metrics_file(split)
+        if not path.is_file():
+            raise DataError(
+                f"{path}: does not exist yet (`auxseg evaluate {self.path} --split {split}`)"
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def write_scores(self, split: str, rows: list[dict[str, Any]]) -> None:
+        """Writes ``images-SPLIT.csv``: a row per image with the metrics that single images have."""
+        write_rows(
+            self.scores_file(split),
+            [{key: cell(value) for key, value in row.items()} for row in rows],
+        )
+
+    def read_scores(self, split: str) -> dict[str, dict[str, float]]:
+        """Image name → metric → value; empty where the split was not evaluated."""
+        return {
+            row["image"]: {
+                key: float(value) for key, value in row.items() if key != "image" and value
+            }
+            for row in read_rows(self.scores_file(split))
+        }
+
+    def read_history(self) -> list[dict[str, str]]:
+        return read_rows(self.history_file)
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        write_rows(self.history_file, rows)
+
+    def read_steps(self) -> list[dict[str, str]]:
+        """A row per step: epoch, step, ``TASK/loss``, ``TASK/weight``, ``A/B/cosine``."""
+        return read_rows(self.steps_file)
+
+    def write_steps(self, rows: list[dict[str, Any]]) -> None:
+        write_rows(self.steps_file, rows)
+
+    def write_validation(self, counts: ImageCounts) -> None:
+        write_counts(self.validation_file, counts)
+
+    def read_validation(self) -> ImageCounts | None:
+        """What validation found image by image; None where there was none yet."""
+        return read_counts_file(self.validation_file)
+
+    def write_test(self, counts: ImageCounts) -> None:
+        write_counts(self.test_file, counts)
+
+    def read_test(self) -> ImageCounts | None:
+        """What a study found on the test images with the last weights; None where it did not."""
+        return read_counts_file(self.test_file)
+
+    # -- weights --------------------------------------------------------------------------------
+
+    def write_best(
+        self, state: Mapping[str, Tensor], epoch: int, metrics: Mapping[str, Any]
+    ) -> None:
+        """Keeps the best weights, with the epoch and the validation metrics they reached."""
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        metadata = {"epoch": str(epoch), "metrics": json.dumps(dict(metrics))}
+        with replacing(self.best) as temporary:
+            save_file(tensors, temporary, metadata)
+
+    def read_best(self) -> dict[str, Tensor]:
+        """The best weights; raises :class:`DataError` where there are none yet."""
+        self._check_best()
+        return load_file(self.best)
+
+    def best_metrics(self) -> tuple[int, dict[str, Any]]:
+        """(epoch, validation metrics) of the best weights."""
+        self._check_best()
+        with safe_open(self.best, framework="pt") as stream:
+            metadata = stream.metadata()
+        return int(metadata["epoch"]), json.loads(metadata["metrics"])
+
+    def slim(self) -> None:
+        """Keeps of a finished run's last checkpoint its weights: it will not be resumed."""
+        if self.last.is_file():
+            checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
+            tensors = {
+                name.removeprefix("model."): value.contiguous()
+                for name, value in checkpoint["state_dict"].items()
+                if name.startswith("model.")
+            }
+            with replacing(self.last_weights) as temporary:
+                save_file(tensors, temporary)
+            self.last.unlink()
+
+    def read_last(self) -> dict[str, Tensor]:
+        """The weights after the last epoch; raises :class:`DataError` where they are gone."""
+        if not self.last_weights.is_file():
+            self.slim()  # it was stopped between its last epoch and this
+        if not self.last_weights.is_file():
+            raise DataError(f"{self.path}: its last weights are gone; train it anew")
+        return load_file(self.last_weights)
+
+    def _check_best(self) -> None:
+        if not self.best.is_file():
+            raise DataError(
+                f"{self.path}: has no weights yet (no epoch of its training is complete)"
+            )
+        try:
+            safe_open(self.best, framework="pt")
+        except SafetensorError:
+            raise DataError(f"{self.best}: is damaged; train again with another --out") from None
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """All that decides a run's result, by dotted key; of a folder that may move its last name."""
+    values = {key: value for key, value in flat(plain(config)).items() if key not in MAY_DIFFER}
+    if config.data.unlabelled is not None:
+        values["data.unlabelled"] = Path(config.data.unlabelled).absolute().name
+    return values
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values → dotted key → value."""
+    dotted: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            dotted |= flat(value, f"{prefix}{name}.")
+        else:
+            dotted[f"{prefix}{name}"] = value
+    return dotted

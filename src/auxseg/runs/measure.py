@@ -1,0 +1,97 @@
+"""Metrics of a trained run on a part of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from auxseg import assembly
+from auxseg.devices import pick_device
+from auxseg.errors import UsageError
+from auxseg.models import MultiTaskModel
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.network import load_model
+from auxseg.tasks import MetricValue, Task
+from auxseg.types import Batch, Target
+
+SPLITS = ("train", "val", "test")
+
+
+#: Image number → ``TASK/METRIC`` → value, for the metrics that single images have.
+Scores = dict[int, dict[str, float]]
+
+
+@torch.inference_mode()
+def measure(
+    model: MultiTaskModel, tasks: Mapping[str, Task], loader: DataLoader[Any], device: torch.device
+) -> tuple[dict[str, MetricValue], Scores]:
+    """All metrics of all tasks over a loader, ``TASK/METRIC`` → value; and those of each image."""
+    metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
+    scores: Scores = {}
+    for batch in loader:
+        batch = batch.to(device)
+        assert isinstance(batch, Batch)
+        for name, prediction in model.forward_views(batch.views, batch.routes).items():
+            metrics[name].update(prediction, batch.targets[name], batch.view_of(name))
+            _add_scores(scores, tasks[name], prediction.float(), batch.targets[name], batch.index)
+    pooled = {
+        f"{name}/{key}": value
+        for name, metric in metrics.items()
+        for key, value in metric.compute().items()
+    }
+    return pooled, scores
+
+
+def _add_scores(
+    scores: Scores, task: Task, prediction: Tensor, target: Target, index: Tensor
+) -> None:
+    """Scores of one batch's labelled images."""
+    found = task.scores(prediction[target.present], target.value[target.present])
+    numbers = index[target.present].tolist()
+    for metric, values in found.items():
+        for number, value in zip(numbers, values.tolist(), strict=True):
+            scores.setdefault(number, {})[f"{task.NAME}/{metric}"] = value
+
+
+def evaluate(
+    run_dir: str | Path, split: str = "test", *, root: str | None = None, accelerator: str = "auto"
+) -> dict[str, MetricValue]:
+    """Evaluates a run's best weights; writes ``metrics-SPLIT.json`` and ``images-SPLIT.csv``.
+
+    TensorBoard gets the same numbers, behind the split's name, at the best epoch.
+
+    Args:
+        split: train, val or test.
+        root: where the data set lies now, if it moved since training.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
+    run = RunDirectory(run_dir)
+    config, classes = run.read_config()
+    config = assembly.measured(assembly.moved(config, root))
+    model, tasks = load_model(run, config, classes)
+    data = assembly.open_data(config)
+    found = data.dataset.classes
+    if found != classes:
+        raise UsageError(
+            f"{config.data.name}: its classes {found} are not those of the run, {classes}"
+        )
+    device = pick_device(accelerator)
+    loader = assembly.make_eval_loader(config, data, tasks, split)
+    metrics, scores = measure(model.to(device), tasks, loader, device)
+    run.write_metrics(split, metrics)
+    run.write_scores(
+        split,
+        [{"image": data.dataset.name(number), **values} for number, values in scores.items()],
+    )
+    with SummaryWriter(str(run.path)) as events:
+        for name, value in metrics.items():
+            if isinstance(value, float):
+                events.add_scalar(f"{split}/{name}", value, run.best_metrics()[0])
+    return metrics

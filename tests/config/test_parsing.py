@@ -1,0 +1,264 @@
+"""Command lines, files and keywords: the same names, the same checks, one-line errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from auxseg.assembly import CHOICES
+from auxseg.config import Config, flags, leaves
+from auxseg.config.parsing import (
+    Parser,
+    add_options,
+    from_plain,
+    merge,
+    nested,
+    read_yaml,
+    to_config,
+)
+from auxseg.config.presets import PRESETS
+from auxseg.errors import UsageError
+
+WriteYaml = Callable[[str], str]
+
+
+def parsed(*arguments: str, preset: str = "segnet-3task") -> Config:
+    """As the verb ``train`` does it: preset < file < command line."""
+    parser = Parser(prog="auxseg train")
+    add_options(parser, CHOICES)
+    parser.set_defaults(PRESETS[preset].defaults())
+    return to_config(preset, parser.parse(arguments), CHOICES)
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parsed(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture
+def write_yaml(tmp_path: Path) -> WriteYaml:
+    def write(text: str) -> str:
+        path = tmp_path / "options.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def value_of(config: Config, key: str) -> object:
+    group, name = key.split(".")
+    return getattr(getattr(config, group), name)
+
+
+EXAMPLES = {
+    "data.name": ("folder", "folder"),
+    "data.root": ("photos", "photos"),
+    "data.split": ("official", "official"),
+    "data.image_size": ("96", 96),
+    "data.limit": ("12", 12),
+    "data.labels": ("13", 13),
+    "data.ignore_index": ("254", 254),
+    "data.unlabelled": ("more", "more"),
+    "data.train_on": ("train+val", "train+val"),
+    "model.width": ("0.5", 0.5),
+    "model.weights": ("none", "none"),
+    "tasks.views": ("per-task", "per-task"),
+    "training.epochs": ("3", 3),
+    "training.batch_size": ("7", 7),
+    "training.seed": ("5", 5),
+    "training.balancer": ("equal", "equal"),
+    "training.accelerator": ("cpu", "cpu"),
+    "training.devices": ("2", 2),
+}
+
+
+@pytest.mark.parametrize(("flag", "key"), flags().items())
+def test_flag_and_dotted_key_are_the_same_option(flag: str, key: str) -> None:
+    text, value = EXAMPLES[key]
+    assert dict(leaves())[key].default != value
+    assert value_of(parsed(f"--{flag.replace('_', '-')}", text), key) == value
+    assert value_of(parsed(f"--{key}={text}"), key) == value
+
+
+def test_without_arguments_the_defaults_hold() -> None:
+    assert parsed() == from_plain("segnet-3task", nested(PRESETS["segnet-3task"].defaults()), {})
+
+
+def test_nested_values_on_the_command_line() -> None:
+    config = parsed(
+        "--augmentation.scale", "[0.5,2]",
+        "--tasks.weights.bbox", "0.5",
+        "--tasks.options.bbox.scale", "3",
+        "--data.options.train", "20",
+    )  # fmt: skip
+    assert config.augmentation.scale == (0.5, 2.0)
+    assert config.tasks.weights == {"bbox": 0.5}
+    assert config.tasks.options == {"bbox": {"scale": 3}}
+    assert config.data.options == {"train": 20}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epochs", "0"], ["training.epochs", "0", "1"]),
+        (["--width", "-1"], ["model.width", "above 0"]),
+        (["--epochs", "many"], ["training.epochs", "int", "many"]),
+        (["--epochs", "1.5"], ["training.epochs", "int", "1.5"]),
+        (["--limit", "many"], ["data.limit: Expected int or null. Got value: many"]),
+        (["--model.pretrained", "maybe"], ["model.pretrained", "bool", "maybe"]),
+        (["--augmentation.scale", "[1]"], ["augmentation.scale", "2 elements"]),
+        (["--balancer", "best"], ["training.balancer", "best", "fixed, equal"]),
+        (["--train-on", "val"], ["data.train_on", "'val'", "train, train+val"]),
+        (["--training.stop_after", "0"], ["training.stop_after", "0", "1"]),
+        (["--training.conflict_every", "-1"], ["training.conflict_every", "-1", "0"]),
+        (["--data", "imagenet"], ["data.name", "imagenet", "shapes", "folder"]),
+        (["--tasks.names", "[segmentation,box]"], ["tasks.names", "box", "bbox"]),
+        (["--epoch", "3"], ["epoch", "did you mean epochs"]),
+        (["--training.epoch", "3"], ["did you mean training.epochs"]),
+        (["--qqqqqqqq", "3"], ["qqqqqqqq", "--help"]),
+        (["--epochs"], ["epochs", "expected one argument"]),
+        (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    ],
+)
+def test_errors_are_one_line_naming_key_and_allowed_values(
+    arguments: list[str], words: list[str]
+) -> None:
+    message = refused(*arguments)
+    assert all(word in message for word in words), message
+
+
+def test_flags_are_not_abbreviated() -> None:
+    """``--epoch`` today must not become something else when an option is added."""
+    assert "batch-size" in refused("--batch", "3")
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def test_a_file_holds_the_same_options(write_yaml: WriteYaml) -> None:
+    path = write_yaml(
+        "data: {name: folder, root: photos, options: {palette: p.txt}}\n"
+        "training: {epochs: 7, lr: 0.01}\n"
+        "augmentation: {scale: [0.5, 2]}\n"
+    )
+    config = parsed("--config", path)
+    assert (config.data.name, config.data.root) == ("folder", "photos")
+    assert config.data.options == {"palette": "p.txt"}
+    assert (config.training.epochs, config.training.lr) == (7, 0.01)
+    assert config.augmentation.scale == (0.5, 2.0)
+
+
+def test_preset_below_file_below_command_line(write_yaml: WriteYaml) -> None:
+    path = write_yaml("model: {pretrained: false}\ntraining: {epochs: 7, seed: 4}\n")
+    config = parsed("--config", path, "--epochs", "3")
+    assert config.tasks.names == PRESETS["segnet-3task"].tasks  # the preset alone
+    assert config.model.pretrained is False  # the file over the preset
+    assert config.training.seed == 4  # the file over the default
+    assert config.training.epochs == 3  # the command line over the file
+
+
+def test_the_command_line_wins_wherever_config_stands(write_yaml: WriteYaml) -> None:
+    path = write_yaml("training: {epochs: 7}\n")
+    assert parsed("--epochs", "3", "--config", path).training.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("training: {epoch: 3}", ["training.epoch", "did you mean training.epochs"]),
+        ("trainig: {epochs: 3}", ["trainig.epochs", "did you mean training.epochs"]),
+        ("training: {epochs: many}", ["training.epochs", "int", "many"]),
+        ("training: {epochs: 0}", ["training.epochs", "0"]),
+        ("training: [1", ["options.yaml", "line 1"]),
+        ("- 1\n- 2", ["options.yaml", "groups"]),
+    ],
+)
+def test_errors_in_a_file_are_one_line(text: str, words: list[str], write_yaml: WriteYaml) -> None:
+    message = refused("--config", write_yaml(text))
+    assert all(word in message for word in words), message
+
+
+def test_broken_yaml_names_the_file(write_yaml: WriteYaml) -> None:
+    assert "options.yaml" in refused("--config", write_yaml("training: [1"))
+
+
+@pytest.mark.parametrize("text", ["training: 5", "data: folder"])
+def test_a_group_that_is_no_mapping_is_one_line(text: str, write_yaml: WriteYaml) -> None:
+    assert text.split(":")[0] in refused("--config", write_yaml(text))
+
+
+def test_devices_may_be_a_number_in_a_file(write_yaml: WriteYaml) -> None:
+    assert parsed("--config", write_yaml("training: {devices: 2}")).training.devices == 2
+
+
+def test_at_least_one_task() -> None:
+    assert "tasks.names" in refused("--tasks.names", "[]")
+
+
+def test_no_task_twice() -> None:
+    assert "tasks.names" in refused("--tasks.names", "[segmentation,segmentation]")
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf"])
+def test_task_weights_are_finite(value: str) -> None:
+    assert "tasks.weights" in refused("--tasks.weights", f"{{bbox: {value}}}")
+
+
+# -- keywords -----------------------------------------------------------------------------------
+
+
+def test_keywords_and_dotted_keys_become_nested() -> None:
+    values = nested({"epochs": 3, "training.lr": 0.1, "data": "folder", "root": Path("photos")})
+    assert values == {
+        "training": {"epochs": 3, "lr": 0.1},
+        "data": {"name": "folder", "root": "photos"},
+    }
+
+
+def test_every_dotted_key_is_a_keyword() -> None:
+    keys = [key for key, _ in leaves()]
+    values = nested(dict.fromkeys(keys, 0))
+    assert sum(len(group) for group in values.values()) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("epoch", "did you mean epochs"), ("training.epoch", "training.epochs"), ("q", "image_size")],
+)
+def test_an_unknown_keyword_suggests(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint) as caught:
+        nested({name: 1})
+    assert repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_later_layers_win_key_by_key() -> None:
+    layers = {"a": {"x": 1, "y": 1}}, {"a": {"y": 2}, "b": {"z": 2}}, {"b": {"z": 3}}
+    assert merge(*layers) == {"a": {"x": 1, "y": 2}, "b": {"z": 3}}
+    assert layers[0] == {"a": {"x": 1, "y": 1}}
+
+
+def test_from_plain_checks_as_the_command_line_does() -> None:
+    for values in (
+        {"training": {"epochs": 0}},
+        {"training": {"epochs": "x"}},
+        {"training": {"epoch": 3}},
+        {"training": {"balancer": "best"}},
+    ):
+        with pytest.raises(UsageError, match=r"training\.") as caught:
+            from_plain("segnet-1task", values, CHOICES)
+        assert "\n" not in str(caught.value)
+
+
+def test_read_yaml(write_yaml: WriteYaml, tmp_path: Path) -> None:
+    assert read_yaml(Path(write_yaml("a: {b: [1, 2]}"))) == {"a": {"b": [1, 2]}}
+    for path in (Path(write_yaml("a: [1")), tmp_path / "nowhere.yaml", tmp_path):
+        with pytest.raises(UsageError) as caught:
+            read_yaml(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,122 @@
+"""The check counts what is there and lists everything that is not as it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auxseg.data.checks import check, check_root, detect
+from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.errors import DataError, UsageError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Images a to e, masks for a to d (a quarter of each is foreground), labels for all."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    mask = np.zeros((4, 4), dtype=np.uint8)
+    mask[0] = 1
+    for stem in "abcde":
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / f"{stem}.png")
+        if stem != "e":
+            Image.fromarray(mask).save(tmp_path / "masks" / f"{stem}.png")
+    (tmp_path / "classes.txt").write_text("back\nfront\nnever\n")
+    rows = ["image,label,xmin,ymin,xmax,ymax", "a,x,0,0,2,2", *(f"{s},y,,,," for s in "bcde")]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_counts(root: Path) -> None:
+    report = check(Folder(root))
+    assert list(report.counts.items()) == [
+        ("images", "5"),
+        ("readable", "5"),
+        ("with mask", "4"),
+        ("with class", "5"),
+        ("with box", "1"),
+        ("images of x", "1"),
+        ("images of y", "4"),
+        ("images in train", "3"),
+        ("images in val", "1"),
+        ("images in test", "1"),
+        ("pixels of back", "75.0 %"),
+        ("pixels of front", "25.0 %"),
+        ("pixels of never", "0.0 %"),
+    ]
+    assert report.problems == ()
+    assert report.notes == ("1 of 5 images have no mask (first: e.png)",)
+
+
+def test_pixels_that_are_not_labelled_are_counted(root: Path) -> None:
+    report = check_root(root, ignore_index=1)
+    assert report.counts["pixels not labelled"] == "25.0 %"
+
+
+def test_every_problem_is_listed_not_only_the_first(root: Path) -> None:
+    (root / "images" / "a.png").write_bytes(b"")
+    (root / "images" / "b.png").write_bytes(b"no image")
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(root / "masks" / "c.png")
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(root / "masks" / "d.png")
+    Image.new("L", (4, 4)).save(root / "masks" / "stray.png")
+    with (root / "labels.csv").open("a") as table:
+        table.write("\nnobody,x,,,,\nalso,x,,,,\n")
+    report = check_root(root)
+    found = "\n".join(report.problems)
+    for text in (
+        "stray.png: there is no image",
+        "line 7: there is no image 'nobody'",
+        "line 8: there is no image 'also'",
+        "a.png: the file is empty",
+        "b.png: not an image",
+        "c.png: mask value 9",
+        "d.png: 2 × 2 pixels",
+    ):
+        assert text in found
+    assert len(report.problems) == 7
+    assert report.counts["images"] == "5"
+    assert report.counts["readable"] == "3"
+    assert report.counts["with mask"] == "0"
+
+
+def test_a_problem_met_twice_is_listed_once(root: Path) -> None:
+    (root / "classes.txt").unlink()
+    (root / "masks" / "a.png").write_bytes(b"")
+    (problem,) = check_root(root).problems
+    assert problem.endswith("a.png: the file is empty")
+
+
+def test_detect(tmp_path: Path, root: Path) -> None:
+    assert detect(root) == "folder"
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    with pytest.raises(DataError) as caught:
+        detect(bare)
+    for needed in ("annotations/list.txt", "{train,val,test}/{images,masks", "images/ or image"):
+        assert needed in str(caught.value)
+    Image.new("RGB", (4, 4)).save(bare / "cat.jpg")
+    assert detect(bare) == "folder"
+    (bare / "val").mkdir()
+    (bare / "val" / "masks.h5").touch()
+    assert detect(bare) == "oxpet-h5"
+    (bare / "annotations").mkdir()
+    (bare / "annotations" / "list.txt").touch()
+    assert detect(bare) == "oxford-pet"
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        detect(tmp_path / "nowhere")
+
+
+def test_unknown_name(root: Path) -> None:
+    with pytest.raises(UsageError, match="data: 'coco' is not one of oxford-pet, folder, oxpet-h5"):
+        check_root(root, "coco")
+
+
+def test_real_images(shared: Path) -> None:
+    report = check_root(shared / "data" / "oxford-iiit-pet")
+    expected = {"images": "399", "readable": "399", "with mask": "399", "with box": "296"}
+    assert {key: report.counts[key] for key in expected} == expected
+    assert report.counts["images of cat"] == "266"
+    assert report.problems == ()
