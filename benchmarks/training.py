@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from arguments import preset_parser
-from torch import nn
 from torch.utils import deterministic as switches
 
 from auxseg.api import configure
@@ -20,6 +19,7 @@ from auxseg.balancing import Balancer
 from auxseg.bench import networks
 from auxseg.bench.clock import time_in_rounds
 from auxseg.config import Config, TrainingConfig
+from auxseg.models import MultiTaskModel
 from auxseg.report.tables import to_markdown
 from auxseg.training.determinism import deterministic
 from auxseg.training.memory import training_memory
@@ -90,7 +90,9 @@ def _filling(run: Callable[[], Any]) -> Callable[[], None]:
     return checked
 
 
-def _unfused(model: nn.Module, balancer: Balancer, config: TrainingConfig) -> torch.optim.Optimizer:
+def _unfused(
+    model: MultiTaskModel, balancer: Balancer, config: TrainingConfig
+) -> torch.optim.Optimizer:
     """The same groups of parameters, updated as torch does by default."""
     groups = make_optimizer(model, balancer, config).param_groups
     own = [{key: group[key] for key in ("params", "lr", "weight_decay")} for group in groups]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class ClassNames:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """The output a task asks for, as a plain value: ``build`` makes the module.
+    """The output a task asks for, as a plain value: ``assembly`` makes the module.
 
     Attributes:
         kind: ``"dense"`` for (N, channels, H, W), ``"global"`` for (N, channels).
@@ -188,6 +188,26 @@ class Target(_Transferable):
     present: Tensor
 
 
+class Route(NamedTuple):
+    """Which output of the network a task reads: its own, or the primary task's."""
+
+    task: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Example(_Transferable):
+    """What a task is shown and what it should answer, made together.
+
+    Attributes:
+        view: float32 (N, C, H, W) in [0, 1].
+        target: see :class:`Target`.
+    """
+
+    view: Tensor
+    target: Target
+
+
 @dataclass(frozen=True)
 class Batch(_Transferable):
     """What the loader hands to training: the network's inputs and the target of every task.
@@ -195,7 +215,7 @@ class Batch(_Transferable):
     Attributes:
         views: view name → float32 (N, C, H, W) in [0, 1]: the images as some tasks see them. Each
             has a forward pass of its own; the first is the primary task's.
-        routes: view name → the tasks that read it; every task reads one.
+        routes: view name → who reads which output in it; every task reads one.
         targets: task name → :class:`Target`.
         index: int64 (N,), the images' numbers in their data set.
         labelled: task name → how many images of the batch have its target: known to the processor
@@ -203,11 +223,15 @@ class Batch(_Transferable):
     """
 
     views: dict[str, Tensor]
-    routes: dict[str, tuple[str, ...]]
+    routes: dict[str, tuple[Route, ...]]
     targets: dict[str, Target]
     index: Tensor
     labelled: dict[str, int]
 
     def view_of(self, task: str) -> Tensor:
         """The input that a task reads, (N, C, H, W)."""
-        return next(image for view, image in self.views.items() if task in self.routes[view])
+        return next(
+            self.views[view]
+            for view, routes in self.routes.items()
+            if any(route.task == task for route in routes)
+        )

@@ -166,7 +166,7 @@ def test_an_inverted_scale_is_refused() -> None:
 
 def prepare(config: Config, augment: Augment | None, seed: int) -> assembly.Prepare:
     tasks = assembly.make_tasks(config, CLASSES)
-    return assembly.Prepare(tasks, assembly.make_views(config, tasks), augment, seed)
+    return assembly.Prepare(assembly.make_views(config, tasks), augment, seed)
 
 
 def animal_in_a_box(count: int) -> LabelledImages:
@@ -232,7 +232,8 @@ def test_without_augmentation_nothing_changes(
     images = random_images(missing=(2,))
     batch = prepare(config, None, seed=0)(images)
     assert torch.equal(batch.views["image"], images.image)
-    assert tuple(batch.targets) == config.tasks.names == batch.routes["image"]
+    assert tuple(batch.targets) == config.tasks.names
+    assert [route.task for route in batch.routes["image"]] == list(config.tasks.names)
     assert torch.equal(batch.index, images.index)
     for target in batch.targets.values():
         assert target.present.tolist() == [True, True, False, True]
@@ -408,7 +409,6 @@ def test_views_are_made_after_augmentation() -> None:
     config = all_tasks(**{"tasks.options": {"denoising": {"std": 1.0}}})
     tasks = assembly.make_tasks(config, CLASSES)
     prepare_ = assembly.Prepare(
-        tasks,
         assembly.make_views(config, tasks),
         assembly.make_augment(config.augmentation),
         seed=1,

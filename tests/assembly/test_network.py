@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 
 from auxseg import assembly
 from auxseg.api import configure
-from auxseg.assembly import network
 from auxseg.config import Config
 from auxseg.config.construct import construct
 from auxseg.config.presets import PRESETS
 from auxseg.data import DATASETS
 from auxseg.errors import DataError, UsageError
+from auxseg.models import ENCODERS
+from auxseg.models.encoders import Published
+from auxseg.models.encoders.vgg16 import VGG16
 from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
@@ -205,15 +207,20 @@ def server(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
+def publish(monkeypatch: pytest.MonkeyPatch, url: str, sha256: str) -> None:
+    """Moves VGG-16's weights to another address."""
+    monkeypatch.setattr(VGG16, "PUBLISHED", Published(url, sha256, size=1, licence="none"))
+
+
+@pytest.mark.parametrize("digits", [64, 8], ids=["whole", "first-digits"])
 def test_imagenet_weights_are_downloaded_once(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: int, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"stands for VGG-16"
     served = tmp_path / "web" / "vgg16-test.pth"
     served.write_bytes(content)
     monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(network, "VGG16_URL", f"{server}/{served.name}")
-    monkeypatch.setattr(network, "VGG16_SHA256", hashlib.sha256(content).hexdigest())
+    publish(monkeypatch, f"{server}/{served.name}", hashlib.sha256(content).hexdigest()[:digits])
     config = configure("segnet-1task")
     path = assembly.starting_weights(config)
     assert path == tmp_path / "cache" / "weights" / "vgg16-test.pth"
@@ -227,15 +234,18 @@ def test_a_damaged_download_leaves_no_file(
 ) -> None:
     (tmp_path / "web" / "vgg16-test.pth").write_bytes(b"something else")
     monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(network, "VGG16_URL", f"{server}/vgg16-test.pth")
+    publish(monkeypatch, f"{server}/vgg16-test.pth", VGG16.PUBLISHED.sha256)
     message = refused(lambda: assembly.starting_weights(configure("segnet-1task")), DataError)
     assert "vgg16-test.pth" in message
     assert not (tmp_path / "cache" / "weights" / "vgg16-test.pth").exists()
 
 
-def test_the_address_of_the_weights_names_their_hash() -> None:
-    """torch's files carry the first digits of their SHA-256 in their name."""
-    assert Path(network.VGG16_URL).stem.split("-")[1] == network.VGG16_SHA256[:8]
+@pytest.mark.parametrize(
+    "published", [cls.PUBLISHED for cls in ENCODERS.values() if cls.PUBLISHED is not None]
+)
+def test_the_address_of_the_weights_names_their_hash(published: Published) -> None:
+    """The files carry the first digits of their SHA-256 in their name."""
+    assert Path(published.url).stem.split("-")[1] == published.sha256[:8]
 
 
 @pytest.mark.parametrize("calibrate", [True, False])

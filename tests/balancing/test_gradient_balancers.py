@@ -17,6 +17,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from auxseg.assembly import connect
 from auxseg.balancing import BALANCERS, Step
 from auxseg.balancing.aligned_mtl import AlignedMTL
 from auxseg.balancing.cagrad import CAGrad
@@ -32,9 +33,9 @@ from auxseg.balancing.mgda import MGDA
 from auxseg.balancing.nash_mtl import NashMTL
 from auxseg.balancing.pcgrad import PCGrad
 from auxseg.balancing.upgrad import UPGrad
+from auxseg.config import ModelConfig
 from auxseg.errors import UsageError
 from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.heads import make_head
 from auxseg.models.initialise import initialise
 from auxseg.types import HeadSpec
 
@@ -623,9 +624,7 @@ def network(request: pytest.FixtureRequest) -> MultiTaskModel:
 
 
 def make_network(architecture: str) -> MultiTaskModel:
-    width = 0.05
-    heads = {name: make_head(spec, width) for name, spec in SPECS.items()}
-    model = ARCHITECTURES[architecture](heads, width)
+    model = connect(ModelConfig(architecture=architecture, width=0.05), SPECS)
     initialise(model, 0)
     return model.double().train()
 

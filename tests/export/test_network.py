@@ -14,7 +14,7 @@ from auxseg.export.network import GridPool, ShippedNetwork, pad
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear
 from auxseg.models.initialise import initialise
-from auxseg.models.layers import pad_to_stride
+from auxseg.models.layers import pad_to_multiple
 from auxseg.tasks import Views
 from auxseg.types import ClassNames, LabelledImages
 
@@ -45,7 +45,7 @@ def trained(preset: str) -> tuple[MultiTaskModel, Views]:
         elif isinstance(module, (DenseHead, FinalLinear)):
             nn.init.normal_(module.weight, std=0.3, generator=generator)
     with torch.no_grad():
-        model.train().forward_views(views(unlabelled(4, 64, 64), None), views.routes)
+        model.train().forward_views(views(unlabelled(4, 64, 64)), views.routes)
     return model.eval(), views
 
 
@@ -57,7 +57,7 @@ def unlabelled(count: int, height: int, width: int) -> LabelledImages:
 def outputs(model: MultiTaskModel, views: Views, images: Tensor) -> dict[str, Tensor]:
     """What the run itself computes from photos."""
     with torch.no_grad():
-        made = views(LabelledImages.without_labels(images), None)
+        made = views(LabelledImages.without_labels(images))
         return model.forward_views(made, views.routes)
 
 
@@ -109,4 +109,4 @@ def test_grid_pool_is_adaptive_average_pooling(side: int) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (31, 32), (33, 64), (40, 97)])
 def test_pad_by_index_is_the_models_own(size: tuple[int, int]) -> None:
     images = unlabelled(2, *size).image
-    assert torch.equal(pad(images), pad_to_stride(images))
+    assert torch.equal(pad(images, 32), pad_to_multiple(images, 32))

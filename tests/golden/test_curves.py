@@ -17,3 +17,12 @@ def test_loss_curves_are_the_golden_ones(preset: str) -> None:
     assert found.keys() == golden.keys()
     for task, losses in golden.items():
         assert found[task] == pytest.approx(losses, rel=TOLERANCE), task
+
+
+@pytest.mark.parametrize("name", curves.MODULES)
+def test_clipping_and_schedule_are_the_golden_ones(name: str) -> None:
+    """Recorded before the step was taken out of the Lightning module."""
+    found, golden = curves.train_module(name), curves.read()[name]
+    assert found.keys() == golden.keys()
+    for task, losses in golden.items():
+        assert found[task] == pytest.approx(losses, rel=TOLERANCE), task

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task
 from auxseg.training.module import MultiTaskModule
-from auxseg.types import Batch
+from auxseg.types import Batch, Route
 
 from . import photos, records, runs
 from .command import TINY, TINY_MODEL, auxseg
@@ -60,7 +60,7 @@ def gradient(
 ) -> Tensor:
     """Of one task's loss by what the tasks share, in double precision, as one vector."""
     own = copy.deepcopy(model).double().train()
-    view = next(view for view, readers in batch.routes.items() if name in readers)
+    view = next(view for view, routes in batch.routes.items() if Route(name, name) in routes)
     target = batch.targets[name]
     value = target.value.double() if target.value.is_floating_point() else target.value
     prediction = own(batch.views[view].double())[name]

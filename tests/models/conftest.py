@@ -7,8 +7,9 @@ from typing import Protocol
 import pytest
 import torch
 
-from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.heads import make_head
+from auxseg.assembly import connect
+from auxseg.config import ModelConfig
+from auxseg.models import MultiTaskModel
 from auxseg.models.initialise import initialise
 from auxseg.types import HeadSpec
 
@@ -28,6 +29,9 @@ class MakeModel(Protocol):
         architecture: str,
         names: tuple[str, ...] = ("segmentation", "classification", "bbox", "edges"),
         *,
+        encoder: str = "vgg16",
+        decoder: str = "auto",
+        columns: tuple[str, ...] = (),
         width: float = 0.05,
         seed: int = 0,
         in_channels: int = 3,
@@ -40,12 +44,21 @@ def make_model() -> MakeModel:
         architecture: str,
         names: tuple[str, ...] = tuple(SPECS),
         *,
+        encoder: str = "vgg16",
+        decoder: str = "auto",
+        columns: tuple[str, ...] = (),
         width: float = 0.05,
         seed: int = 0,
         in_channels: int = 3,
     ) -> MultiTaskModel:
-        heads = {name: make_head(SPECS[name], width) for name in names}
-        model = ARCHITECTURES[architecture](heads, width, in_channels)
+        config = ModelConfig(
+            architecture=architecture,
+            encoder=encoder,
+            decoder=decoder,
+            columns=columns,
+            width=width,
+        )
+        model = connect(config, {name: SPECS[name] for name in names}, in_channels)
         initialise(model, seed)
         return model
 

@@ -18,8 +18,10 @@ from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
 
-#: A preset of each architecture, and one whose views have a forward pass each.
-SYSTEMS = ("segnet-3task", "mtan-3task", "mtan-full-3task", "cross-stitch-3task", "mtan-all")
+#: A preset of each architecture, one whose views have a forward pass each, another encoder.
+SYSTEMS = (
+    *("segnet-3task", "mtan-3task", "mtan-full-3task", "cross-stitch-3task", "mtan-all"),
+)
 
 
 def test_every_architecture_is_among_the_systems() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.heads import make_head
+from auxseg.assembly import connect
+from auxseg.config import ModelConfig
+from auxseg.models import MultiTaskModel
 from auxseg.types import HeadSpec
 
 SEGMENTATION = {"segmentation": HeadSpec("dense", 2)}
@@ -65,8 +66,7 @@ BOX_HEAD = (4 * 4 * 512 * 512 + 512) + (512 * 4 + 4)
 
 def on_meta(architecture: str, specs: dict[str, HeadSpec]) -> MultiTaskModel:
     with torch.device("meta"):
-        heads = {name: make_head(spec) for name, spec in specs.items()}
-        return ARCHITECTURES[architecture](heads)
+        return connect(ModelConfig(architecture=architecture), specs)
 
 
 def parameters(architecture: str, specs: dict[str, HeadSpec]) -> int:

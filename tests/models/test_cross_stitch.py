@@ -16,7 +16,7 @@ from auxseg.api import configure
 from auxseg.models import MultiTaskModel
 from auxseg.models.architectures.cross_stitch import CrossStitch, Stitch
 from auxseg.models.architectures.hard_sharing import HardSharing
-from auxseg.models.encoders.vgg16 import Encoder
+from auxseg.models.encoders.vgg16 import VGG16
 from auxseg.types import ClassNames
 
 Make = Callable[..., MultiTaskModel]
@@ -201,17 +201,19 @@ def test_decoders_unpool_with_the_indices_of_their_own_encoder(
     randomise(network)
     made: dict[int, list[Tensor]] = {}
     used: dict[str, list[Tensor]] = {}
-    block = Encoder.block
+    stage = VGG16.stage
 
-    def recording(encoder: Encoder, number: int, features: Tensor) -> object:
-        level = block(encoder, number, features)
+    def recording(encoder: VGG16, number: int, features: Tensor) -> object:
+        level = stage(encoder, number, features)
         made.setdefault(id(encoder), []).append(level.indices)
         return level
 
-    monkeypatch.setattr(Encoder, "block", recording)
+    monkeypatch.setattr(VGG16, "stage", recording)
     for name, decoder in network.decoders.items():
         decoder.register_forward_pre_hook(
-            lambda module, inputs, name=name: used.update({name: list(inputs[1])})
+            lambda module, inputs, name=name: used.update(
+                {name: [level.indices for level in inputs[1]]}
+            )
         )
     with torch.no_grad():
         network(random_image(1, 3, 64, 64))

@@ -13,8 +13,8 @@ from auxseg.models import MultiTaskModel
 from auxseg.models.architectures.mtan import AttentiveEncoder
 from auxseg.models.architectures.mtan_full import MTANFull
 from auxseg.models.attention import AttentionMask
-from auxseg.models.decoders.segnet import Decoder
-from auxseg.models.encoders.vgg16 import Encoder
+from auxseg.models.decoders.segnet import SegNetDecoder
+from auxseg.models.encoders.vgg16 import VGG16
 
 Make = Callable[..., MultiTaskModel]
 Adapt = Callable[[MultiTaskModel], MultiTaskModel]
@@ -56,7 +56,7 @@ def test_with_open_masks_tasks_read_the_trunk(
     for number, outer in enumerate(model.outer):
         outer.register_forward_pre_hook(lambda _, given, n=number: seen[n].append(given[0]))
     with torch.no_grad():
-        levels, features = model.attend(image, model.heads)
+        levels, features, _ = model.attend(image, model.heads)
         for level, inputs in zip(levels, seen, strict=True):
             assert len(inputs) == len(model.heads)
             assert all(torch.equal(given, level.last) for given in inputs)
@@ -109,7 +109,7 @@ def test_features_follow_the_equations(
     masks = model.attention["bbox"]
     assert isinstance(masks, nn.ModuleList)
     with torch.no_grad():
-        levels, features = model.attend(image, model.heads)
+        levels, features, _ = model.attend(image, model.heads)
         own = levels[0].first[:, :0]
         for level, mask, outer in zip(levels, masks, model.outer, strict=True):
             a = mask(torch.cat([level.first, own], dim=1))
@@ -147,7 +147,7 @@ def test_published_mtan_with_open_masks_gives_the_decoder_trunk(
     with torch.no_grad():
         features = model.features(image, model.heads)
         levels = model.encoder(image)
-        expected = model.decoder(levels[-1].pooled, [level.indices for level in levels])
+        expected = model.decoder(levels[-1].next, levels)
     assert model.dense == ("segmentation", "edges")
     for name in model.dense:
         torch.testing.assert_close(features[name], expected)
@@ -162,8 +162,8 @@ def test_the_decoder_s_features_follow_the_equations(
     assert isinstance(masks, nn.ModuleList)
     with torch.no_grad():
         found = model.features(image, model.heads)["edges"]
-        levels, features = model.attend(image, model.heads)
-        own, trunk = features["edges"], levels[-1].pooled
+        levels, features, _ = model.attend(image, model.heads)
+        own, trunk = features["edges"], levels[-1].next
         for number, level in enumerate(reversed(levels)):
             unpooled = F.max_unpool2d(trunk, level.indices, (2, 2))
             trunk = model.decoder.blocks[number](unpooled)
@@ -194,22 +194,24 @@ def test_dense_tasks_have_decoders_of_their_own(architecture: str, make_model: M
 
 
 def test_unpooling_puts_values_where_the_maxima_stood(image: Tensor) -> None:
-    encoder, decoder = Encoder(width=0.05).eval(), Decoder(width=0.05).eval()
+    encoder = VGG16(width=0.05).eval()
+    decoder = SegNetDecoder(encoder).eval()
     with torch.no_grad():
         level = encoder(image)[-1]
-        unpooled = decoder.block(0, level.pooled + 1, level.indices).unpooled
+        unpooled = decoder.block(0, level.next + 1, level.indices).unpooled
     flat, put = level.last.flatten(2), unpooled.flatten(2)
     index = level.indices.flatten(2)
-    torch.testing.assert_close(put.gather(2, index), level.pooled.flatten(2) + 1)
-    torch.testing.assert_close(flat.gather(2, index), level.pooled.flatten(2))
-    assert int((put != 0).sum()) == level.pooled.numel()
+    torch.testing.assert_close(put.gather(2, index), level.next.flatten(2) + 1)
+    torch.testing.assert_close(flat.gather(2, index), level.next.flatten(2))
+    assert int((put != 0).sum()) == level.next.numel()
 
 
 def test_decoder_mirrors_the_encoder(image: Tensor) -> None:
-    encoder, decoder = Encoder(width=0.125).eval(), Decoder(width=0.125).eval()
+    encoder = VGG16(width=0.125).eval()
+    decoder = SegNetDecoder(encoder).eval()
     with torch.no_grad():
         levels = encoder(image)
-        features = levels[-1].pooled
+        features = levels[-1].next
         shapes = []
         for number, level in enumerate(reversed(levels)):
             features = decoder.block(number, features, level.indices).last

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from auxseg.models import ARCHITECTURES, MultiTaskModel
 from auxseg.models.attention import AttentionMask, recorded_attention
+from auxseg.types import Route
 
 Make = Callable[..., MultiTaskModel]
 Adapt = Callable[[MultiTaskModel], MultiTaskModel]
@@ -113,7 +114,8 @@ def test_a_task_s_masks_are_those_of_its_view(
     architecture: str, make_model: Make, trained_norms: Adapt
 ) -> None:
     model = trained_norms(make_model(architecture))
-    routes = {"image": ("segmentation", "classification", "bbox"), "dark": ("edges",)}
+    readers = {"image": ("segmentation", "classification", "bbox"), "dark": ("edges",)}
+    routes = {view: [Route(name, name) for name in names] for view, names in readers.items()}
     views = {"image": image(), "dark": 0.1 * image()}
     with torch.no_grad():
         with recorded_attention(model) as both:

@@ -85,7 +85,7 @@ def test_the_way_back_is_scikit_image_s_also_for_impossible_colours() -> None:
 
 def test_the_view_is_lightness_from_0_to_1(random_images: Images) -> None:
     images = random_images()
-    view = Colorization(CLASSES).view(images, seed=None)
+    view = Colorization(CLASSES).view(images)
     expected = rgb2lab(channels_last(images.image))[..., 0] / 100
     np.testing.assert_allclose(view[:, 0].numpy(), expected, atol=1e-5)
 
@@ -94,7 +94,7 @@ def test_the_view_has_no_colour_left() -> None:
     """Two colours of one lightness look the same."""
     lab = torch.tensor([[60.0, 20.0, -15.0], [60.0, -20.0, 30.0]]).view(2, 3, 1, 1)
     images = LabelledImages.without_labels(lab_to_rgb(lab).expand(2, 3, 8, 8).contiguous())
-    red, green = Colorization(CLASSES).view(images, seed=None)
+    red, green = Colorization(CLASSES).view(images)
     torch.testing.assert_close(red, green, atol=1e-5, rtol=0)
     assert not torch.allclose(images.image[0], images.image[1], atol=0.1)
 
@@ -117,11 +117,11 @@ def test_view_and_target_share_one_conversion(
 
     monkeypatch.setattr("auxseg.tasks.colorization.rgb_to_lab", counted)
     task, images = Colorization(CLASSES), random_images()
-    value, view = task.target(images).value, task.view(images, seed=0)
+    value, view = task.target(images).value, task.view(images)
     assert len(calls) == 1
     assert torch.equal(view, value[:, :1])
     dark = replace(images, image=images.image / 2)
-    assert not torch.allclose(task.view(dark, seed=0), view, atol=0.05)
+    assert not torch.allclose(task.view(dark), view, atol=0.05)
     assert len(calls) == 2
 
 

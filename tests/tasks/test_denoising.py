@@ -37,7 +37,7 @@ def channels_last(image: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("std", [2.0, 25.0])
 def test_the_noise_is_gaussian_of_the_given_strength(std: float) -> None:
     images = plain(0.5)
-    noise = 255 * (Denoising(CLASSES, std=std).view(images, seed=0) - images.image)
+    noise = 255 * (Denoising(CLASSES, std=std).example(images, 0).view - images.image)
     assert float(noise.std()) == pytest.approx(std, rel=0.02)
     assert float(noise.mean()) == pytest.approx(0, abs=0.02 * std)
     assert float((noise / std).pow(4).mean()) == pytest.approx(3, abs=0.2)
@@ -45,7 +45,7 @@ def test_the_noise_is_gaussian_of_the_given_strength(std: float) -> None:
 
 def test_channels_pixels_and_images_have_noise_of_their_own() -> None:
     images = plain(0.5)
-    noise = (Denoising(CLASSES, std=25.0).view(images, seed=0) - images.image).numpy()
+    noise = (Denoising(CLASSES, std=25.0).example(images, 0).view - images.image).numpy()
     pairs = {
         "images": (noise[0], noise[1]),
         "channels": (noise[:, 0], noise[:, 1]),
@@ -59,14 +59,14 @@ def test_channels_pixels_and_images_have_noise_of_their_own() -> None:
 def test_the_default_is_the_paper_s_std() -> None:
     """An error of 2 of 255 is 42.1 dB."""
     images = plain(0.5)
-    square = float((Denoising(CLASSES).view(images, seed=0) - images.image).square().mean())
+    square = float((Denoising(CLASSES).example(images, 0).view - images.image).square().mean())
     assert -10 * np.log10(square) == pytest.approx(20 * np.log10(255 / 2), abs=0.1)
 
 
 def test_the_noise_is_clipped_as_in_a_photo() -> None:
     """Half of the noise on white and on black is lost."""
     for level in (0.0, 1.0):
-        view = Denoising(CLASSES, std=50.0).view(plain(level), seed=0)
+        view = Denoising(CLASSES, std=50.0).example(plain(level), 0).view
         assert float(view.min()) >= 0
         assert float(view.max()) <= 1
         assert float((view == level).float().mean()) == pytest.approx(0.5, abs=0.02)
@@ -74,14 +74,14 @@ def test_the_noise_is_clipped_as_in_a_photo() -> None:
 
 def test_without_strength_the_image_is_seen_as_it_is() -> None:
     images = plain(0.5)
-    assert torch.equal(Denoising(CLASSES, std=0.0).view(images, seed=0), images.image)
+    assert torch.equal(Denoising(CLASSES, std=0.0).example(images, 0).view, images.image)
 
 
 def test_the_target_is_the_clean_image(random_images: Images) -> None:
     images = random_images()
     target = Denoising(CLASSES).target(images)
     assert torch.equal(target.value, images.image)
-    assert not torch.equal(Denoising(CLASSES).view(images, seed=0), target.value)
+    assert not torch.equal(Denoising(CLASSES).example(images, 0).view, target.value)
 
 
 def test_the_noise_is_not_the_stream_that_augments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_the_noise_is_not_the_stream_that_augments(monkeypatch: pytest.MonkeyPat
 
     images = replace(plain(0.5, size=16), epoch=4)
     monkeypatch.setattr(np.random, "default_rng", spy)
-    Denoising(CLASSES).view(images, seed=7)
+    Denoising(CLASSES).example(images, 7)
     noise, count = set(keys), len(keys)
     make_augment(AugmentationConfig())(images, 7)
     augmentation = set(keys[count:])
@@ -164,7 +164,7 @@ def compare(clean: torch.Tensor, noisy: torch.Tensor, view: torch.Tensor) -> Non
 
 def test_metrics_are_scikit_image_s_on_random_images(random_images: Images) -> None:
     images = random_images(count=3, size=48)
-    weak, strong = (Denoising(CLASSES, std=std).view(images, seed=0) for std in (10.0, 40.0))
+    weak, strong = (Denoising(CLASSES, std=std).example(images, 0).view for std in (10.0, 40.0))
     compare(images.image, weak, strong)
 
 
@@ -172,13 +172,13 @@ def test_metrics_are_scikit_image_s_on_photos(shared: Path) -> None:
     paths = sorted((shared / "data" / "oxford-iiit-pet" / "images").glob("*.jpg"))[::150]
     small = np.stack([stretch(Sample(read_image(path)), 64).image for path in paths])
     images = LabelledImages.without_labels(torch.from_numpy(small).permute(0, 3, 1, 2) / 255)
-    weak, strong = (Denoising(CLASSES, std=std).view(images, seed=0) for std in (5.0, 30.0))
+    weak, strong = (Denoising(CLASSES, std=std).example(images, 0).view for std in (5.0, 30.0))
     compare(images.image, weak, strong)
 
 
 def test_the_input_s_psnr_runs_over_labelled_images_only(random_images: Images) -> None:
     task, images = Denoising(CLASSES), random_images()
-    view = task.view(images, seed=0)
+    view = task.example(images, 0).view
     view[2:] = 0.5
     present = torch.tensor([True, True, False, False])
     metrics = task.metrics()

@@ -295,8 +295,13 @@ def rows(images: LabelledImages, *numbers: int) -> LabelledImages:
     return replace(images, **{name: getattr(images, name)[chosen] for name in names})
 
 
+def shown(task: Task, images: LabelledImages, seed: int | None) -> Tensor:
+    """What a task is shown, in training with a seed, in prediction without one."""
+    return task.view(images) if seed is None else task.example(images, seed).view
+
+
 def is_noisy(task: Task, images: LabelledImages) -> bool:
-    return not torch.equal(task.view(images, SEED), task.view(images, None))
+    return not torch.equal(shown(task, images, SEED), shown(task, images, None))
 
 
 def test_only_denoising_sees_noise(random_images: Images) -> None:
@@ -310,19 +315,25 @@ def test_a_view_is_an_image_of_the_declared_channels(
 ) -> None:
     images = random_images(count=3, size=24)
     images.image[0], images.image[1] = 0.0, 1.0
-    view = task.view(images, seed)
+    view = shown(task, images, seed)
     assert view.shape == (3, task.VIEW_CHANNELS, 24, 24)
     assert view.dtype == torch.float32
     assert float(view.min()) >= 0
     assert float(view.max()) <= 1
 
 
-def test_making_a_view_changes_no_image(task: Task, random_images: Images) -> None:
+def test_making_an_example_changes_no_image(task: Task, random_images: Images) -> None:
     images = random_images()
     before = images.image.clone()
-    task.view(images, SEED)
-    task.target(images)
+    task.example(images, SEED)
     assert torch.equal(images.image, before)
+
+
+def test_an_example_holds_the_target_of_the_images(task: Task, random_images: Images) -> None:
+    images = random_images(missing=[1])
+    found, expected = task.example(images, SEED).target, task.target(images)
+    assert torch.equal(found.value, expected.value)
+    assert torch.equal(found.present, expected.present)
 
 
 @pytest.mark.parametrize("seed", [SEED, None])
@@ -330,29 +341,29 @@ def test_a_view_is_the_same_in_any_batch(
     task: Task, seed: int | None, random_images: Images
 ) -> None:
     images = random_images()
-    whole = task.view(images, seed)
-    assert torch.equal(task.view(images, seed), whole)
-    assert torch.equal(task.view(rows(images, 2, 0), seed), whole[[2, 0]])
-    assert torch.equal(task.view(rows(images, 3), seed), whole[[3]])
+    whole = shown(task, images, seed)
+    assert torch.equal(shown(task, images, seed), whole)
+    assert torch.equal(shown(task, rows(images, 2, 0), seed), whole[[2, 0]])
+    assert torch.equal(shown(task, rows(images, 3), seed), whole[[3]])
 
 
 def test_seed_epoch_and_image_each_change_the_noise(task: Task, random_images: Images) -> None:
     images = random_images()
     noisy = is_noisy(task, images)
-    view = task.view(images, SEED)
+    view = shown(task, images, SEED)
     others = (
-        task.view(images, SEED + 1),
-        task.view(replace(images, epoch=1), SEED),
-        task.view(replace(images, index=images.index + 1), SEED),
+        shown(task, images, SEED + 1),
+        shown(task, replace(images, epoch=1), SEED),
+        shown(task, replace(images, index=images.index + 1), SEED),
     )
     for other in others:
         assert torch.equal(other, view) is not noisy
 
 
-def test_without_a_seed_epoch_and_number_do_not_matter(task: Task, random_images: Images) -> None:
+def test_in_prediction_epoch_and_number_do_not_matter(task: Task, random_images: Images) -> None:
     images = random_images()
     other = replace(images, epoch=5, index=images.index + 7)
-    assert torch.equal(task.view(images, None), task.view(other, None))
+    assert torch.equal(task.view(images), task.view(other))
 
 
 def test_metrics_are_exact_in_mixed_precision_too(task: Task, random_images: Images) -> None:

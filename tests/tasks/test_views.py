@@ -9,7 +9,8 @@ import torch
 
 from auxseg.errors import UsageError
 from auxseg.tasks import TASKS, Task, Views
-from auxseg.types import ClassNames, LabelledImages
+from auxseg.tasks.denoising import Denoising
+from auxseg.types import ClassNames, LabelledImages, Route
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
 SUPERVISED = ("segmentation", "classification", "bbox")
@@ -20,15 +21,21 @@ def tasks(*names: str) -> dict[str, Task]:
     return {name: TASKS[name](CLASSES) for name in names}
 
 
+def readers(views: Views) -> dict[str, tuple[str, ...]]:
+    """View name → the tasks that read it, each its own output."""
+    assert all(route.task == route.output for routes in views.routes.values() for route in routes)
+    return {view: tuple(route.task for route in routes) for view, routes in views.routes.items()}
+
+
 @pytest.mark.parametrize("mode", ["shared", "per-task"])
 def test_tasks_that_ask_for_nothing_else_share_the_clean_image(
     mode: str, random_images: Images
 ) -> None:
     views = Views(tasks(*SUPERVISED, "edges"), mode)
-    assert views.routes == {"image": (*SUPERVISED, "edges")}
+    assert readers(views) == {"image": (*SUPERVISED, "edges")}
     assert views.channels == 3
     images = random_images()
-    made = views(images, seed=0)
+    made = views.examples(images, seed=0)[0]
     assert list(made) == ["image"]
     assert torch.equal(made["image"], images.image)
 
@@ -42,37 +49,37 @@ def test_a_shared_view_is_the_altered_one_for_every_task(
 ) -> None:
     given = tasks(*SUPERVISED, asker)
     views = Views(given, "shared")
-    assert views.routes == {view: (*SUPERVISED, asker)}
+    assert readers(views) == {view: (*SUPERVISED, asker)}
     assert views.channels == channels
     images = random_images()
-    made = views(images, seed=0)
+    made = views.examples(images, seed=0)[0]
     assert list(made) == [view]
-    assert torch.equal(made[view], given[asker].view(images, 0))
+    assert torch.equal(made[view], given[asker].example(images, 0).view)
     assert made[view].shape[1] == channels
 
 
 def test_per_task_every_altered_input_is_its_own(random_images: Images) -> None:
     given = tasks(*SUPERVISED, "denoising", "edges", "colorization")
     views = Views(given, "per-task")
-    assert views.routes == {
+    assert readers(views) == {
         "image": (*SUPERVISED, "edges"),
         "noisy": ("denoising",),
         "lightness": ("colorization",),
     }
     assert views.channels == 3
     images = random_images()
-    made = views(images, seed=0)
+    made = views.examples(images, seed=0)[0]
     assert list(made) == list(views.routes)
     assert torch.equal(made["image"], images.image)
-    assert torch.equal(made["noisy"], given["denoising"].view(images, 0))
+    assert torch.equal(made["noisy"], given["denoising"].example(images, 0).view)
 
 
 def test_beside_others_lightness_is_a_grey_image_of_three_channels(random_images: Images) -> None:
     given = tasks("segmentation", "colorization")
     images = random_images()
-    made = Views(given, "per-task")(images, seed=0)["lightness"]
+    made = Views(given, "per-task").examples(images, seed=0)[0]["lightness"]
     assert made.shape == (4, 3, 32, 32)
-    single = given["colorization"].view(images, 0)
+    single = given["colorization"].example(images, 0).view
     for channel in range(3):
         assert torch.equal(made[:, channel], single[:, 0])
 
@@ -81,7 +88,7 @@ def test_alone_lightness_has_one_channel(random_images: Images) -> None:
     for mode in ("shared", "per-task"):
         views = Views(tasks("colorization"), mode)
         assert views.channels == 1
-        assert views(random_images(), seed=0)["lightness"].shape[1] == 1
+        assert views.examples(random_images(), seed=0)[0]["lightness"].shape[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -97,21 +104,21 @@ def test_the_primary_task_s_view_comes_first(
 ) -> None:
     views = Views(tasks(*names), "per-task")
     assert next(iter(views.routes)) == first
-    assert next(iter(views(random_images(), seed=0))) == first
-    assert names[0] in views.routes[first]
+    assert next(iter(views.examples(random_images(), seed=0)[0])) == first
+    assert names[0] in readers(views)[first]
 
 
 @pytest.mark.parametrize("mode", ["shared", "per-task"])
 @pytest.mark.parametrize("extra", ["denoising", "edges", "colorization"])
 def test_every_task_reads_exactly_one_view(mode: str, extra: str) -> None:
     names = (*SUPERVISED, extra)
-    routes = Views(tasks(*names), mode).routes
-    assert sorted(name for route in routes.values() for name in route) == sorted(names)
+    found = readers(Views(tasks(*names), mode))
+    assert sorted(name for names in found.values() for name in names) == sorted(names)
 
 
-def test_without_a_seed_there_is_no_noise(random_images: Images) -> None:
+def test_photos_that_are_predicted_get_no_noise(random_images: Images) -> None:
     images = random_images()
-    made = Views(tasks("segmentation", "denoising"), "per-task")(images, seed=None)
+    made = Views(tasks("segmentation", "denoising"), "per-task")(images)
     assert torch.equal(made["noisy"], images.image)
 
 
@@ -127,6 +134,37 @@ def test_one_shared_view_cannot_be_altered_in_two_ways() -> None:
 def test_every_view_has_memory_of_its_own() -> None:
     """Memory that overlaps itself cannot be pinned, as loaders do beside a GPU."""
     images = LabelledImages.without_labels(torch.rand(2, 3, 8, 8))
-    made = Views(tasks("segmentation", "denoising", "colorization"), "per-task")(images, seed=0)
+    views = Views(tasks("segmentation", "denoising", "colorization"), "per-task")
+    made = views.examples(images, seed=0)[0]
     assert len(made) == 3
     assert all(view.is_contiguous() for view in made.values())
+
+
+class Selfish(Denoising):
+    """Stands for a task whose input is of no use to any other."""
+
+    SHAREABLE = False
+
+
+def test_a_view_that_cannot_be_shared_is_refused_as_a_shared_one() -> None:
+    given = {**tasks("segmentation"), "denoising": Selfish(CLASSES)}
+    with pytest.raises(UsageError, match=r"denoising.*--views per-task"):
+        Views(given, "shared")
+    assert readers(Views(given, "per-task")) == {
+        "image": ("segmentation",),
+        "noisy": ("denoising",),
+    }
+
+
+class Reader(Denoising):
+    """Stands for a task that reads the primary task's output, in a view of its own."""
+
+    READS_PRIMARY = True
+
+
+def test_a_task_may_read_the_primary_output_in_its_own_view() -> None:
+    views = Views({**tasks("segmentation"), "denoising": Reader(CLASSES)}, "per-task")
+    assert views.routes == {
+        "image": (Route("segmentation", "segmentation"),),
+        "noisy": (Route("denoising", "segmentation"),),
+    }

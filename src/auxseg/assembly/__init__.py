@@ -18,21 +18,20 @@ from auxseg.assembly.loaders import (
     make_train_loader,
 )
 from auxseg.assembly.network import (
+    AUTO,
     assemble,
-    check_weights,
+    check,
+    connect,
     dtype_of,
-    load_starting_weights,
-    make_balancer,
     make_model,
-    make_tasks,
-    make_views,
     set_up,
-    starting_weights,
 )
+from auxseg.assembly.tasks import make_balancer, make_tasks, make_views, show_pixels
+from auxseg.assembly.weights import check_weights, load_starting_weights, starting_weights
 from auxseg.balancing import BALANCERS
 from auxseg.data import DATASETS
-from auxseg.models import ARCHITECTURES, checkpointing
-from auxseg.models.encoders.vgg16_weights import GREY
+from auxseg.models import ARCHITECTURES, DECODERS, ENCODERS, checkpointing
+from auxseg.models.encoders import GREY
 from auxseg.tasks import MODES, TASKS
 
 __all__ = [
@@ -41,7 +40,9 @@ __all__ = [
     "Data",
     "Prepare",
     "assemble",
+    "check",
     "check_weights",
+    "connect",
     "dtype_of",
     "load_starting_weights",
     "make_augment",
@@ -57,6 +58,7 @@ __all__ = [
     "open_dataset",
     "resolve",
     "set_up",
+    "show_pixels",
     "starting_weights",
     "unlabelled_per_step",
 ]
@@ -66,6 +68,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.name": tuple(DATASETS),
     "data.train_on": TRAIN_ON,
     "model.architecture": tuple(ARCHITECTURES),
+    "model.encoder": tuple(ENCODERS),
+    "model.decoder": (AUTO, *DECODERS),
     "model.grey": GREY,
     "tasks.names": tuple(TASKS),
     "tasks.views": MODES,

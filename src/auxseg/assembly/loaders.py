@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from auxseg.assembly.data import Data, unlabelled_per_step
-from auxseg.assembly.network import make_views
+from auxseg.assembly.tasks import make_views
 from auxseg.config import AugmentationConfig, Config
 from auxseg.data.augmentation import Augment
 from auxseg.data.loaders import EpochSampler, MixedSampler, Reader, make_loader
@@ -24,17 +24,14 @@ EVALUATION_SEED = 0
 class Prepare:
     """Collate function: augmentation, then the views and every task's target from the batch."""
 
-    def __init__(
-        self, tasks: Mapping[str, Task], views: Views, augment: Augment | None, seed: int
-    ) -> None:
-        self.tasks, self.views, self.augment, self.seed = dict(tasks), views, augment, seed
+    def __init__(self, views: Views, augment: Augment | None, seed: int) -> None:
+        self.views, self.augment, self.seed = views, augment, seed
 
     def __call__(self, images: LabelledImages) -> Batch:
         if self.augment is not None:
             images = self.augment(images, self.seed)
-        targets = {name: task.target(images) for name, task in self.tasks.items()}
+        views, targets = self.views.examples(images, self.seed)
         labelled = {name: int(target.present.sum()) for name, target in targets.items()}
-        views = self.views(images, self.seed)
         return Batch(views, self.views.routes, targets, images.index, labelled)
 
 
@@ -62,7 +59,7 @@ def make_train_loader(
     return make_loader(
         data.reader,
         sampler,
-        Prepare(tasks, make_views(config, tasks), make_augment(config.augmentation), seed),
+        Prepare(make_views(config, tasks), make_augment(config.augmentation), seed),
         batch_size=batch_size,
         num_workers=_workers(config),
         drop_last=True,
@@ -89,7 +86,7 @@ def make_eval_loader(
     return make_loader(
         Reader(data.arrays, data.masks if part == "train" else None),
         sampler,
-        Prepare(tasks, make_views(config, tasks), augment=None, seed=EVALUATION_SEED),
+        Prepare(make_views(config, tasks), augment=None, seed=EVALUATION_SEED),
         batch_size=max(config.training.batch_size, 16),
         num_workers=_workers(config),
         pin_memory=_on_gpu(config),

@@ -1,76 +1,134 @@
-"""Configuration → tasks, views, network with its starting weights, balancer."""
+"""Configuration → the network."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import torch
 
-from auxseg.assembly.data import Data
-from auxseg.balancing import BALANCERS, Balancer
-from auxseg.config import Config, TrainingConfig
-from auxseg.config.construct import construct
-from auxseg.data.cache import cache_root
-from auxseg.data.download import download
-from auxseg.data.loaders import Key
-from auxseg.errors import DataError, UsageError
-from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.encoders.vgg16_weights import calibrate, load_encoder
+from auxseg.assembly.tasks import check_shared, make_balancer, make_tasks, make_views
+from auxseg.config import Config, ModelConfig, TrainingConfig
+from auxseg.errors import UsageError
+from auxseg.models import ARCHITECTURES, DECODERS, MultiTaskModel, Parts
+from auxseg.models.decoders import Decoder
+from auxseg.models.encoders import Encoder, find_encoder
 from auxseg.models.heads import make_head
 from auxseg.models.initialise import initialise
-from auxseg.tasks import TASKS, Task, Views
-from auxseg.types import ClassNames
+from auxseg.tasks import Task
+from auxseg.types import ClassNames, HeadSpec
 
-VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
-VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
+#: ``model.decoder``: SegNet's where the encoder has pooling indices, else U-Net's.
+AUTO = "auto"
 
 #: Graphs that torch.compile may make of one network.
 COMPILED = 64
-
-#: Training images on which fresh batch norms are calibrated to loaded weights.
-CALIBRATION_IMAGES = 32
-CALIBRATION_BATCH = 8
-
-
-def make_tasks(config: Config, classes: ClassNames) -> dict[str, Task]:
-    """The tasks of the configuration, in its order; the first is the primary one."""
-    for name in (*config.tasks.weights, *config.tasks.options):
-        if name not in config.tasks.names:
-            raise UsageError(
-                f"tasks: {name!r} is not among this run's tasks {', '.join(config.tasks.names)}"
-            )
-    return {
-        name: construct(
-            TASKS[name],
-            f"tasks.options.{name}",
-            config.tasks.options.get(name, {}),
-            classes=classes,
-        )
-        for name in config.tasks.names
-    }
-
-
-def make_views(config: Config, tasks: Mapping[str, Task]) -> Views:
-    """Which input each task reads; raises :class:`UsageError` where one cannot serve all."""
-    return Views(tasks, config.tasks.views)
 
 
 def make_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     """The network with freshly drawn weights."""
     model = assemble(config, tasks)
     initialise(model, config.training.seed)
+    if config.model.freeze:
+        model.freeze_encoders()
     return model
 
 
 def assemble(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     """The network with whatever weights torch gives it: to count and to measure, not to train."""
-    width = config.model.width
-    heads = {name: make_head(task.head, width) for name, task in tasks.items()}
-    channels = make_views(config, tasks).channels
-    return ARCHITECTURES[config.model.architecture](heads, width, channels)
+    heads = {name: task.head for name, task in tasks.items() if not task.READS_PRIMARY}
+    model = connect(config.model, heads, make_views(config, tasks).channels)
+    if len(heads) < len(tasks):
+        model.read_by_several = frozenset(list(heads)[:1])
+    return model
+
+
+def connect(
+    config: ModelConfig, outputs: Mapping[str, HeadSpec], in_channels: int = 3
+) -> MultiTaskModel:
+    """Encoder, decoders and heads, connected as the architecture says.
+
+    Args:
+        outputs: output name → what it asks for, the primary one first.
+        in_channels: of the image, 3 or 1.
+
+    Raises:
+        UsageError: these three do not go together; says what does.
+    """
+    make_encoder = partial(find_encoder(config.encoder), in_channels, config.width)
+    encoder = make_encoder()
+    decoder = _decoder(config, encoder)
+    make_decoder = partial(decoder, width=config.width)
+    dense = decoder.channels(encoder, config.width)
+    heads = {
+        name: make_head(spec, dense=dense, encoded=encoder.channels[-1], hidden=encoder.hidden)
+        for name, spec in outputs.items()
+    }
+    parts = Parts(make_encoder, make_decoder, _columns(config, list(outputs)))
+    return ARCHITECTURES[config.architecture](heads, encoder, parts)
+
+
+def _decoder(config: ModelConfig, encoder: Encoder) -> type[Decoder]:
+    """The decoder's class; raises :class:`UsageError` where the three do not go together."""
+    architecture = ARCHITECTURES[config.architecture]
+    able = [name for name, cls in DECODERS.items() if encoder.unpools or not cls.NEEDS_INDICES]
+    if architecture.NEEDS_INDICES:
+        if not encoder.unpools:
+            _refuse(config, "pooling indices, which vgg16 has")
+        able = [name for name in able if DECODERS[name].NEEDS_INDICES]
+    if architecture.NEEDS_STAGES and not encoder.staged:
+        _refuse(config, "an encoder that runs stage by stage, such as vgg16, efficientnet-lite0")
+    name = able[0] if config.decoder == AUTO else config.decoder
+    if name not in able:
+        raise UsageError(
+            f"model.decoder: {name} does not go with {config.architecture} over the encoder "
+            f"{config.encoder}; allowed are {', '.join((AUTO, *able))}"
+        )
+    return DECODERS[name]
+
+
+def _refuse(config: ModelConfig, needed: str) -> None:
+    able = [
+        name
+        for name, cls in ARCHITECTURES.items()
+        if not cls.NEEDS_INDICES and not (cls.NEEDS_STAGES and "stage" in needed)
+    ]
+    raise UsageError(
+        f"model.architecture: {config.architecture} needs {needed}; the encoder {config.encoder} "
+        f"goes with {', '.join(able)}"
+    )
+
+
+def _columns(config: ModelConfig, names: list[str]) -> tuple[str, ...]:
+    """The order of the columns; raises :class:`UsageError` unless it names every output once."""
+    columns = tuple(config.columns or ())
+    if not columns:
+        return ()
+    if config.architecture != "progressive":
+        raise UsageError(
+            f"model.columns: {config.architecture} has no columns; they are for progressive"
+        )
+    if sorted(columns) != sorted(names):
+        raise UsageError(
+            f"model.columns: {', '.join(columns)} must name each of {', '.join(names)} once"
+        )
+    return columns
+
+
+def check(config: Config, classes: ClassNames) -> None:
+    """Builds everything but the data once, of no weight: raises what is wrong before it costs time.
+
+    Raises:
+        UsageError, DataError: options that do not go together, or a task that the data lack.
+    """
+    tasks = make_tasks(config, classes)
+    make_balancer(config, tasks)
+    with torch.device("meta"):
+        model = assemble(config, tasks)
+        if config.model.freeze:
+            model.freeze_encoders()
+    check_shared(config, model)
 
 
 def set_up(model: MultiTaskModel, config: TrainingConfig) -> None:
@@ -96,89 +154,3 @@ def dtype_of(config: Config) -> torch.dtype:
     return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(
         config.training.precision, torch.float32
     )
-
-
-def make_balancer(config: Config, tasks: Mapping[str, Task]) -> Balancer:
-    weights = {name: config.tasks.weights.get(name, task.WEIGHT) for name, task in tasks.items()}
-    name = config.training.balancer
-    if config.tasks.weights and not BALANCERS[name].USES_WEIGHTS:
-        able = ", ".join(other for other, cls in BALANCERS.items() if cls.USES_WEIGHTS)
-        raise UsageError(
-            f"tasks.weights: the balancer {name} finds its own; weights are for the balancer {able}"
-        )
-    if BALANCERS[name].BY_GRADIENTS and config.training.precision.startswith("16"):
-        raise UsageError(
-            f"training.precision: {config.training.precision} scales losses, which the gradient "
-            f"method {name} cannot undo; use bf16-mixed or 32-true"
-        )
-    if config.training.checkpointing == "selective" and (
-        BALANCERS[name].BY_GRADIENTS or config.training.conflict_every
-    ):
-        raise UsageError(
-            "training.checkpointing: selective allows one backward pass a step, not one for every "
-            "task's gradient (balancer, conflict_every); use full or none"
-        )
-    if config.training.conflict_every and config.training.precision.startswith("16"):
-        raise UsageError(
-            f"training.conflict_every: gradients cannot be compared under "
-            f"{config.training.precision}, where small ones vanish; use 0, or bf16-mixed"
-        )
-    return construct(
-        BALANCERS[name],
-        "training.balancer_options",
-        config.training.balancer_options,
-        weights=weights,
-        regression={name for name, task in tasks.items() if task.REGRESSION},
-    )
-
-
-def check_weights(config: Config) -> None:
-    """Raises :class:`UsageError` for ImageNet weights at another width than 1."""
-    if _wants_imagenet(config) and config.model.width != 1.0:
-        raise UsageError(
-            f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
-            "use --weights none, or a file of weights of this width"
-        )
-
-
-def starting_weights(config: Config) -> Path | None:
-    """The file of the encoder's starting weights, downloaded if need be; None to start afresh."""
-    check_weights(config)
-    if not config.model.pretrained or config.model.weights == "none":
-        return None
-    if not _wants_imagenet(config):
-        return Path(config.model.weights).expanduser()
-    path = cache_root() / "weights" / Path(VGG16_URL).name
-    try:
-        return download(VGG16_URL, path, known_hash=f"sha256:{VGG16_SHA256}")
-    except DataError as error:
-        raise DataError(f"{error}; --weights takes a file of your own, or none") from None
-
-
-def _wants_imagenet(config: Config) -> bool:
-    return config.model.pretrained and config.model.weights == "imagenet"
-
-
-def load_starting_weights(
-    model: MultiTaskModel, config: Config, data: Data, tasks: Mapping[str, Task]
-) -> None:
-    """Loads the encoder's weights; of plain ones the batch norms are calibrated on images."""
-    path = starting_weights(config)
-    if path is None:
-        return
-    for encoder in model.encoders:
-        variant = load_encoder(encoder, path, config.model.grey)
-    if variant == "bn" or not config.model.calibrate:
-        return
-    # Spread over the whole training set, which may be sorted by class.
-    positions = np.linspace(0, len(data.split.train) - 1, CALIBRATION_IMAGES).astype(int)
-    numbers = [data.split.train[position] for position in np.unique(positions)]
-    views = make_views(config, tasks)
-    primary = next(iter(views.routes))
-    batches = []
-    for start in range(0, len(numbers), CALIBRATION_BATCH):
-        keys = [Key(0, index) for index in numbers[start : start + CALIBRATION_BATCH]]
-        images = data.reader.__getitems__(keys)
-        batches.append(model.prepare(views(images, config.training.seed)[primary]))
-    for encoder in model.encoders:
-        calibrate(encoder, batches)

@@ -8,23 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from auxseg import assembly
-from auxseg.balancing import Balancer, Step
+from auxseg.balancing import Balancer
 from auxseg.bench.clock import Work
 from auxseg.config import Config, TrainingConfig
 from auxseg.models import MultiTaskModel
-from auxseg.tasks import Task, masked_mean
+from auxseg.tasks import Task
 from auxseg.training.optimizer import make_optimizer
+from auxseg.training.step import training_step as take_training_step
 from auxseg.types import Batch, ClassNames, LabelledImages
 
 #: What the networks of a benchmark tell apart; costs hardly depend on it.
 CLASSES = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
 
 #: As :func:`auxseg.training.optimizer.make_optimizer`.
-MakeOptimizer = Callable[[nn.Module, Balancer, TrainingConfig], torch.optim.Optimizer]
+MakeOptimizer = Callable[[MultiTaskModel, Balancer, TrainingConfig], torch.optim.Optimizer]
 
 
 def training_step(
@@ -59,24 +59,7 @@ def step_taker(
 
     def step(batch: Batch) -> None:
         with precision():
-            predictions = model.forward_views(batch.views, batch.routes)
-        losses = {
-            name: masked_mean(
-                tasks[name].loss(predictions[name].float(), target.value), target.present
-            )
-            for name, target in batch.targets.items()
-        }
-        updates.zero_grad()
-        balancer.backward(
-            Step(
-                losses=losses,
-                values={name: loss.detach() for name, loss in losses.items()},
-                shared=model.shared_parameters(),
-                specific=model.specific_parameters(),
-                backward=Tensor.backward,
-                average=lambda tensor: tensor,
-            )
-        )
+            take_training_step(model, tasks, balancer, batch, dropout_seed=0)
         updates.step()
 
     return step
@@ -112,7 +95,7 @@ def random_batch(config: Config) -> Batch:
         has_mask=torch.ones(count, dtype=torch.bool),
     )
     tasks = assembly.make_tasks(config, CLASSES)
-    return assembly.Prepare(tasks, assembly.make_views(config, tasks), augment=None, seed=0)(images)
+    return assembly.Prepare(assembly.make_views(config, tasks), augment=None, seed=0)(images)
 
 
 def count_flops(run: Callable[[], Any]) -> int:

@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from auxseg import assembly
 from auxseg.bench.clock import Work
 from auxseg.bench.networks import autocast, count_flops
-from auxseg.config import Config
+from auxseg.config import Config, ModelConfig
 from auxseg.errors import DataError, UsageError
-from auxseg.models import ARCHITECTURES, MultiTaskModel
-from auxseg.models.heads import make_head
+from auxseg.models import MultiTaskModel
 from auxseg.models.initialise import initialise
 from auxseg.types import HeadSpec
 
@@ -72,8 +71,8 @@ def peer_networks(name: str, folder: Path) -> dict[str, tuple[MultiTaskModel, nn
 
 
 def _ours(architecture: str, tasks: Sequence[str]) -> MultiTaskModel:
-    heads = {task: make_head(HeadSpec("dense", _DENSE[task])) for task in tasks}
-    model = ARCHITECTURES[architecture](heads)
+    outputs = {task: HeadSpec("dense", _DENSE[task]) for task in tasks}
+    model = assembly.connect(ModelConfig(architecture=architecture), outputs)
     initialise(model, seed=0)
     return model
 

@@ -19,7 +19,7 @@ from auxseg.bench.networks import CLASSES, prediction, training_step
 from auxseg.bench.peers import peer_works
 from auxseg.config import Config
 from auxseg.models.checkpointing import MODES
-from auxseg.models.layers import block_channels
+from auxseg.models.encoders.vgg16 import block_channels
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.memory import training_memory

@@ -8,13 +8,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from auxseg.config import GROUPS, Config, flags, leaves
+from auxseg.config.presets import with_task_options
+from auxseg.config.schema import GROUPS, Config, flags, leaves
 from auxseg.errors import UsageError
 
 #: What a run's ``config.yaml`` holds beside its options.
@@ -176,7 +178,9 @@ def to_config(preset: str, namespace: Namespace, choices: Mapping[str, Iterable[
     for group, cls in GROUPS.items():
         values = namespace.get(group, Namespace())
         groups[group] = cls(**dict(vars(values)))
-    config = Config(preset=preset, **groups)
+    tasks = groups["tasks"]
+    options = with_task_options(preset, tasks.names, tasks.options)
+    config = Config(preset=preset, **{**groups, "tasks": replace(tasks, options=options)})
     for key, allowed in choices.items():
         value = getattr(getattr(config, key.split(".")[0]), key.split(".")[1])
         for one in value if isinstance(value, tuple) else (value,):

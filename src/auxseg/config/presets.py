@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from auxseg.errors import UsageError
+
+#: What the ``unet-…`` presets start from (docs/experiments.md).
+UNET_RECIPE: dict[str, Any] = {
+    "training.lr": 1e-3,
+    "training.encoder_lr": 0.3,
+    "training.batch_size": 8,
+    "tasks.options": {"segmentation": {"loss": "ce+dice"}},
+}
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,8 @@ class Preset:
         pretrained: whether the encoder starts from ``--weights``.
         views: one of :data:`auxseg.tasks.MODES`, which input each task reads.
         in_paper: whether it is a column of the paper's Table 1.
+        encoder: a key of :data:`auxseg.models.ENCODERS`.
+        recipe: further options that it sets, by dotted key.
     """
 
     architecture: str
@@ -25,6 +36,8 @@ class Preset:
     pretrained: bool = True
     views: str = "shared"
     in_paper: bool = False
+    encoder: str = "vgg16"
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -34,13 +47,16 @@ class Preset:
         """The options this preset sets, by dotted key."""
         return {
             "model.architecture": self.architecture,
+            "model.encoder": self.encoder,
             "model.pretrained": self.pretrained,
             "tasks.names": self.tasks,
             "tasks.views": self.views,
+            **self.recipe,
         }
 
 
 _SUPERVISED = ("classification", "bbox")
+_UNET: dict[str, Any] = {"encoder": "efficientnet-lite0", "recipe": UNET_RECIPE}
 
 PRESETS: dict[str, Preset] = {
     # The columns of the paper's Table 1, in its order.
@@ -79,3 +95,14 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def with_task_options(name: str, tasks: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of tasks: a preset's own, below those that are given.
+
+    A preset says how some task is trained; options for another task, or for another side of the
+    same one, leave that as it is.
+    """
+    recipe = PRESETS[name].recipe if name in PRESETS else {}
+    own = {task: kept for task, kept in recipe.get("tasks.options", {}).items() if task in tasks}
+    return {task: {**own.get(task, {}), **given.get(task, {})} for task in {**own, **given}}

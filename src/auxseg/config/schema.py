@@ -166,12 +166,26 @@ class ModelConfig(_Ranged):
     GROUP = "model"
 
     architecture: str = option("hard-sharing", "how tasks share the network")
-    width: float = option(1.0, "scales every channel count", flag="width", above=0, maximum=8)
+    encoder: str = option("vgg16", "the backbone", flag="encoder")
+    decoder: str = option(
+        "auto", "of dense tasks; auto is segnet where the encoder has pooling indices, else unet"
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        "progressive networks: the tasks in the order of their columns; by default the auxiliary "
+        "tasks first, the primary one last",
+    )
+    width: float = option(
+        1.0, "scales every channel count of the built-in encoders", flag="width", above=0, maximum=8
+    )
     pretrained: bool = option(True, "whether the encoder starts from model.weights")
     weights: str = option(
         "imagenet",
-        "the encoder's starting weights: imagenet (VGG-16, downloaded), none, or a file",
+        "the encoder's starting weights: imagenet (published ones, downloaded), none, or a file",
         flag="weights",
+    )
+    freeze: bool = option(
+        False, "train everything but the encoder, whose batch statistics stay as well"
     )
     calibrate: bool = option(
         True, "let fresh batch norms reproduce the features of loaded weights at step 0"
@@ -228,6 +242,9 @@ class TrainingConfig(_Ranged):
         0, "seed of weights, data order, label subsets and augmentation", flag="seed", minimum=0
     )
     lr: float = option(3e-4, "largest learning rate of AdamW", above=0)
+    encoder_lr: float = option(
+        1.0, "the encoder's learning rate, as a multiple of training.lr", above=0, maximum=100
+    )
     weight_decay: float = option(
         1e-2, "decoupled weight decay of AdamW (not on biases and norms)", minimum=0
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def download(url: str, path: Path, known_hash: str) -> Path:
     same file wait for one another.
 
     Args:
-        known_hash: ``md5:…`` or ``sha256:…``.
+        known_hash: ``md5:…`` or ``sha256:…``; of the latter the first digits will do.
 
     Raises:
         DataError: no connection, a server's error, a full disk, or a wrong hash (which leaves no
@@ -49,9 +50,7 @@ def download(url: str, path: Path, known_hash: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _locked(path):
-            pooch.retrieve(
-                url, known_hash, fname=path.name, path=path.parent, downloader=_Resuming(path)
-            )
+            _retrieve(url, path, known_hash)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         resume = "; the next try goes on from there" if _beside(path, ".part").exists() else ""
         raise DataError(f"{url}: {_reason(error)}{resume}") from error
@@ -60,6 +59,22 @@ def download(url: str, path: Path, known_hash: str) -> Path:
     except OSError as error:
         raise DataError(f"{url}: cannot be written to {path} ({error.strerror})") from error
     return path
+
+
+def _retrieve(url: str, path: Path, known_hash: str) -> None:
+    """pooch's own, which knows whole hashes alone."""
+    kind, _, digits = known_hash.partition(":")
+    whole = len(digits) == 2 * hashlib.new(kind).digest_size
+    pooch.retrieve(
+        url,
+        known_hash if whole else None,
+        fname=path.name,
+        path=path.parent,
+        downloader=_Resuming(path),
+    )
+    if not whole and not pooch.file_hash(str(path), alg=kind).startswith(digits):
+        path.unlink()
+        raise ValueError(known_hash)
 
 
 class _Resuming:

@@ -88,7 +88,7 @@ def agreement(
 
 @torch.inference_mode()
 def _outputs(model: MultiTaskModel, views: Views, images: Tensor) -> dict[str, Tensor]:
-    return model.forward_views(views(LabelledImages.without_labels(images), None), views.routes)
+    return model.forward_views(views(LabelledImages.without_labels(images)), views.routes)
 
 
 def _differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[Tensor]:

@@ -24,7 +24,7 @@ def describe(
 ) -> dict[str, Any]:
     """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key."""
     epoch, metrics = run.best_metrics()
-    route = {name: view for view, routed in views.routes.items() for name in routed}
+    view_of = {route.task: view for view, routes in views.routes.items() for route in routes}
     return {
         "format": FORMAT,
         "auxseg": version("auxseg"),
@@ -36,7 +36,7 @@ def describe(
                 "options": dict(config.tasks.options.get(name, {})),
                 "kind": tasks[name].head.kind,
                 "channels": tasks[name].head.channels,
-                "view": route[name],
+                "view": view_of[name],
             }
             for name in names
         },

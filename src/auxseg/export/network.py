@@ -12,7 +12,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import GlobalHead
-from auxseg.models.layers import STRIDE
 from auxseg.tasks import Views
 from auxseg.types import LabelledImages
 
@@ -42,12 +41,13 @@ class ShippedNetwork(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """float32 (N, 3, H, W), any sizes → task → (N, K, H, W) or (N, K), as the heads give it."""
         rows, columns = (torch.arange(side) for side in image.shape[-2:])
-        views = self.views(LabelledImages.without_labels(image), None)
+        views = self.views(LabelledImages.without_labels(image))
         outputs: dict[str, Tensor] = {}
-        for view, tasks in self.views.routes.items():
-            names = [name for name in tasks if name in self.names]
+        for view, routes in self.views.routes.items():
+            names = [route.output for route in routes if route.task in self.names]
             if names:
-                features = self.model.features(pad(self.model.normalise(views[view])), names)
+                padded = pad(self.model.normalise(views[view]), self.model.stride)
+                features = self.model.features(padded, names)
                 outputs |= {name: self.model.heads[name](features[name]) for name in names}
         return {
             name: outputs[name][:, :, rows][..., columns]
@@ -66,21 +66,21 @@ def fold_norms(model: nn.Module) -> None:
                 sequence[number + 1] = nn.Identity()
 
 
-def pad(image: Tensor) -> Tensor:
-    """:func:`auxseg.models.layers.pad_to_stride` for sizes that are symbols."""
+def pad(image: Tensor, stride: int) -> Tensor:
+    """:func:`auxseg.models.layers.pad_to_multiple` for sizes that are symbols."""
     height, width = image.shape[-2:]
-    rows = torch.arange(STRIDE * _tiles(height)).clamp(max=height - 1)
-    columns = torch.arange(STRIDE * _tiles(width)).clamp(max=width - 1)
+    rows = torch.arange(stride * _tiles(height, stride)).clamp(max=height - 1)
+    columns = torch.arange(stride * _tiles(width, stride)).clamp(max=width - 1)
     return image[:, :, rows][..., columns]
 
 
-def _tiles(side: int) -> int:
+def _tiles(side: int, stride: int) -> int:
     """How many strides cover a side, as a size that the tracer knows nothing of.
 
     Were it (side + 31) // 32, the tracer would find out that one tile makes the deepest features
     1 pixel wide, take that for a special case, and refuse sides up to 32.
     """
-    count = torch.nonzero(torch.arange(side) % STRIDE == 0).shape[0]
+    count = torch.nonzero(torch.arange(side) % stride == 0).shape[0]
     torch._check(count >= 1)
     return count
 

@@ -3,46 +3,74 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from auxseg.models.encoders.vgg16 import Encoder
+from auxseg.models.decoders.base import Decoder
+from auxseg.models.encoders.base import Encoder
 from auxseg.models.heads import DenseHead, Head
-from auxseg.models.layers import pad_to_stride
+from auxseg.models.layers import pad_to_multiple
 from auxseg.models.norms import keeping_statistics
+from auxseg.types import Route
 
-#: Mean and standard deviation of ImageNet's RGB in [0, 1], which VGG-16's weights expect.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True)
+class Parts:
+    """What an architecture makes more of, where it wants more than the first.
+
+    Attributes:
+        encoder: makes a further encoder, like the first.
+        decoder: makes the decoder of a dense output, for an encoder.
+        columns: the outputs in the order of their columns (progressive networks); empty for the
+            architecture's own order.
+    """
+
+    encoder: Callable[[], Encoder]
+    decoder: Callable[[Encoder], Decoder]
+    columns: tuple[str, ...] = ()
 
 
 class MultiTaskModel(nn.Module, ABC):
     """One network for several tasks. It is given ready heads and knows no task by name.
 
-    A subclass is one file and one line in :data:`auxseg.models.ARCHITECTURES`. What belongs to one
-    task alone lies in a ``ModuleDict`` under the task's name; everything else is shared.
+    A subclass is one file and one line in :data:`auxseg.models.architectures.ARCHITECTURES`. It
+    declares what belongs to one output alone (:attr:`PER_TASK`, :meth:`own_modules`); everything
+    else is shared.
 
     Args:
         heads: output name → head; :class:`DenseHead` outputs have the input's height and width.
-        width: scales every channel count of trunk and decoders.
-        in_channels: of the image: 3 for RGB, 1 for grey.
+        encoder: the primary output's, or everybody's.
+        parts: what else it is made of.
+
+    Attributes:
+        PER_TASK: names of the ``ModuleDict`` attributes that hold an output's own modules.
+        NEEDS_STAGES: whether its encoder must run stage by stage.
+        NEEDS_INDICES: whether its encoder must have pooling indices.
+        read_by_several: outputs that more than one task reads: what belongs to them is shared by
+            these tasks.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
+    PER_TASK: ClassVar[tuple[str, ...]] = ("heads", "decoders")
+    NEEDS_STAGES: ClassVar[bool] = False
+    NEEDS_INDICES: ClassVar[bool] = False
+
+    def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels, width)
+        self.encoder = encoder
+        #: Sides of what :meth:`features` reads are multiples of it.
+        self.stride = encoder.out_stride
         self.heads = nn.ModuleDict(dict(heads))
+        self.read_by_several: frozenset[str] = frozenset()
         self.checkpointing = "none"
         self.mean: Tensor
         self.std: Tensor
-        mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-        if in_channels == 1:
-            mean, std = mean.mean(0, keepdim=True), std.mean(0, keepdim=True)
-        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", std.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(encoder.mean), persistent=False)
+        self.register_buffer("std", torch.tensor(encoder.std), persistent=False)
 
     @property
     def dense(self) -> tuple[str, ...]:
@@ -69,24 +97,44 @@ class MultiTaskModel(nn.Module, ABC):
         }
 
     def forward_views(
-        self, views: Mapping[str, Tensor], routes: Mapping[str, Collection[str]]
+        self, views: Mapping[str, Tensor], routes: Mapping[str, Collection[Route]]
     ) -> dict[str, Tensor]:
-        """A forward pass per view, each for the outputs that read it.
+        """A forward pass per view, each for the outputs that are read there.
 
-        Running statistics of shared batch norms are updated in the first view's pass only: at
-        prediction time it is the primary task that must find its own statistics there. In training
-        every pass is normalised by its own batch all the same, and the norms of a task's own
-        modules follow that task's view.
+        In training every pass is normalised by its own batch. Running statistics are updated, of
+        shared modules, in the first view's pass only: at prediction time it is the primary task
+        that must find its own statistics there; of an output's own modules in the pass of its own
+        task's view.
 
         Args:
             views: view name → images as for :meth:`forward`; the primary task's view first.
-            routes: view name → the outputs that read it.
+            routes: view name → who reads which output there.
+
+        Returns:
+            task name → the output that it reads, in its view.
         """
-        outputs: dict[str, Tensor] = {}
+        predictions: dict[str, Tensor] = {}
         for number, (view, image) in enumerate(views.items()):
-            with keeping_statistics(self.shared_modules()) if number else nullcontext():
-                outputs |= self(image, routes[view])
-        return {name: outputs[name] for name in self.heads}
+            with self._updating(routes[view], shared=number == 0, alone=len(views) == 1):
+                outputs = self(image, {route.output for route in routes[view]})
+            predictions |= {route.task: outputs[route.output] for route in routes[view]}
+        return predictions
+
+    def _updating(
+        self, routes: Collection[Route], *, shared: bool, alone: bool
+    ) -> AbstractContextManager[None]:
+        """Where running statistics may be updated: see :meth:`forward_views`."""
+        if alone:
+            return nullcontext()
+        own = {route.output for route in routes if route.task == route.output}
+        others = [
+            module
+            for name in self.heads
+            if name not in own
+            for part in self.own_modules(name)
+            for module in part.modules()
+        ]
+        return keeping_statistics([*others, *([] if shared else self.shared_modules())])
 
     def checkpoint_activations(self, mode: str) -> None:
         """Sets what training keeps: one of :data:`auxseg.models.checkpointing.MODES`."""
@@ -96,55 +144,82 @@ class MultiTaskModel(nn.Module, ABC):
 
     @property
     def encoders(self) -> list[Encoder]:
-        """Every trunk that pre-trained weights go into."""
+        """Every encoder that pre-trained weights go into."""
         return [self.encoder]
 
+    def freeze_encoders(self) -> None:
+        """Stops training of everything that pre-trained weights go into."""
+        for encoder in self.encoders:
+            encoder.freeze()
+
+    # -- who owns what --------------------------------------------------------------------------
+
+    def own_modules(self, name: str) -> Iterator[nn.Module]:
+        """The modules that the losses of no other output reach."""
+        for attribute in self.PER_TASK:
+            modules = getattr(self, attribute, {})
+            if name in modules:
+                yield modules[name]
+
     def shared_modules(self) -> Iterator[nn.Module]:
-        """All modules that belong to no single task."""
-        for child in self.children():
-            if not self._of_tasks(child):
-                yield from child.modules()
+        """All modules that belong to no single output, and hold none that do."""
+        owned = {
+            id(module)
+            for name in self.heads
+            for part in self.own_modules(name)
+            for module in part.modules()
+        }
+        for module in self.modules():
+            if not any(id(part) in owned for part in module.modules()):
+                yield module
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that belong to no single task."""
-        return [
-            parameter
-            for child in self.children()
-            if not self._of_tasks(child)
-            for parameter in child.parameters()
-        ]
+        """The trainable parameters that the losses of several tasks can reach."""
+        owned = self._owned()
+        return [one for one in self.parameters() if one.requires_grad and id(one) not in owned]
 
     def specific_parameters(self) -> list[nn.Parameter]:
-        """The parameters that belong to one task each: only its loss reaches them."""
-        return [
-            parameter
-            for child in self.children()
-            if self._of_tasks(child)
-            for parameter in child.parameters()
-        ]
+        """The trainable parameters that one task's loss alone reaches."""
+        owned = self._owned()
+        return [one for one in self.parameters() if one.requires_grad and id(one) in owned]
 
-    def _of_tasks(self, child: nn.Module) -> bool:
-        return isinstance(child, nn.ModuleDict) and set(child) <= set(self.heads)
+    def _owned(self) -> set[int]:
+        return {
+            id(parameter)
+            for name in self.heads
+            if name not in self.read_by_several
+            for module in self.own_modules(name)
+            for parameter in module.parameters()
+        }
 
     def prune(self, names: Collection[str]) -> None:
         """Removes, in place, every module that none of these outputs needs."""
-        for child in [child for child in self.children() if self._of_tasks(child)]:
-            assert isinstance(child, nn.ModuleDict)
-            for name in set(child) - set(names):
-                del child[name]
+        for attribute in self.PER_TASK:
+            modules = getattr(self, attribute, {})
+            for name in set(modules) - set(names):
+                del modules[name]
+
+    # -- from image to features -----------------------------------------------------------------
 
     def prepare(self, image: Tensor) -> Tensor:
         """An image in [0, 1] → what the first convolution reads: normalised and padded."""
-        return pad_to_stride(self.normalise(image))
+        return pad_to_multiple(self.normalise(image), self.stride)
 
     def normalise(self, image: Tensor) -> Tensor:
-        """An image in [0, 1] → mean 0 and standard deviation 1 over ImageNet, same shape."""
-        return (image - self.mean) / self.std
+        """An image in [0, 1] → what the encoder's weights expect, same shape.
+
+        Grey images are normalised by the mean of RGB's means and standard deviations.
+        """
+        mean, std = self.mean, self.std
+        if image.shape[1] == 1:
+            mean, std = mean.mean(0, keepdim=True), std.mean(0, keepdim=True)
+        return (image - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
 
     @abstractmethod
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         """What each of these heads reads, from a prepared image.
 
         Returns:
-            head name → (N, C_1, H, W) for dense heads, (N, C_5, H/32, W/32) for global ones.
+            head name → (N, D, H, W) for dense heads, with D the decoder's channels; (N, C_L, H/s,
+            W/s) for global ones, with C_L the last level's channels and s the encoder's stride.
         """

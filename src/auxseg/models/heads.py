@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from auxseg.models.layers import BLOCK_CHANNELS, block_channels
 from auxseg.types import HeadSpec
 
 
@@ -13,17 +12,17 @@ class FinalLinear(nn.Linear):
 
 
 class DenseHead(nn.Conv2d):
-    """3×3 convolution from decoder features to a task's channels: (N, C_1, H, W) → (N, K, H, W)."""
+    """3×3 convolution from decoder features to a task's channels: (N, D, H, W) → (N, K, H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=3, padding=1)
 
 
 class GlobalHead(nn.Module):
-    """Encoder features → one vector: (N, C_5, H/32, W/32) → (N, channels).
+    """Encoder features → one vector: (N, C, H, W) → (N, channels).
 
     The features are averaged over a 4×4 grid, not over the whole image: a box head must see
-    *where* things are. Dropout stands before both linear layers, as in VGG-16's classifier.
+    *where* things are. Dropout comes before both linear layers, as in VGG-16's classifier.
     """
 
     GRID = 4
@@ -40,17 +39,21 @@ class GlobalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         flat = self.pool(features).flatten(1)
-        return self.output(self.dropout(self.activation(self.hidden(self.dropout(flat)))))
+        found: Tensor = self.output(self.dropout(self.activation(self.hidden(self.dropout(flat)))))
+        return found
 
 
 Head = DenseHead | GlobalHead
 
 
-def make_head(spec: HeadSpec, width: float = 1.0) -> Head:
-    """The module for what a task declares, sized for the trunk at this width."""
-    channels = block_channels(width)
+def make_head(spec: HeadSpec, *, dense: int, encoded: int, hidden: int) -> Head:
+    """The module for what a task declares.
+
+    Args:
+        dense: channels of the decoder's output, which a dense head reads.
+        encoded: channels of the encoder's output, which a global head reads.
+        hidden: units of a global head's hidden layer.
+    """
     if spec.kind == "dense":
-        return DenseHead(channels[0], spec.channels)
-    return GlobalHead(
-        channels[-1], spec.channels, hidden=max(32, round(BLOCK_CHANNELS[-1] * width))
-    )
+        return DenseHead(dense, spec.channels)
+    return GlobalHead(encoded, spec.channels, hidden)

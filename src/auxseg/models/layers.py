@@ -1,25 +1,9 @@
-"""The few layers that every architecture is made of."""
+"""The few layers that every network is made of."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-#: Output channels of VGG-16's five blocks (Simonyan and Zisserman, 2015, configuration D).
-BLOCK_CHANNELS = (64, 128, 256, 512, 512)
-#: 3×3 convolutions in each of those blocks.
-BLOCK_DEPTHS = (2, 2, 3, 3, 3)
-#: Five poolings by two: inputs are padded to a multiple of this and outputs cropped back.
-STRIDE = 2 ** len(BLOCK_CHANNELS)
-
-
-def block_channels(width: float) -> tuple[int, ...]:
-    """Channel counts of the five blocks at a width; 1.0 is VGG-16's own.
-
-    >>> block_channels(0.125)
-    (8, 16, 32, 64, 64)
-    """
-    return tuple(max(4, round(channels * width)) for channels in BLOCK_CHANNELS)
 
 
 class ConvBNReLU(nn.Sequential):
@@ -28,18 +12,20 @@ class ConvBNReLU(nn.Sequential):
     The convolution has no bias: batch norm would take it away again.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
+            nn.Conv2d(
+                in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False
+            ),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
 
 
-def pad_to_stride(image: Tensor) -> Tensor:
-    """Repeats the right and bottom edge until both sides are multiples of :data:`STRIDE`."""
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeats the right and bottom edge until both sides are multiples of a number."""
     height, width = image.shape[-2:]
-    bottom, right = -height % STRIDE, -width % STRIDE
+    bottom, right = -height % multiple, -width % multiple
     if bottom or right:
         image = F.pad(image, (0, right, 0, bottom), mode="replicate")
     return image

@@ -41,12 +41,14 @@ class Network(ABC):
         tasks: the tasks it answers, by name.
         size: S, the square size of its pictures in pixels.
         attentive: whether it can show attention masks.
+        stride: pictures are padded to a multiple of it, of which attention masks show the padding.
     """
 
     preset: str
     tasks: dict[str, Task]
     size: int
     attentive: bool = False
+    stride: int = 1
 
     @abstractmethod
     def __call__(
@@ -78,12 +80,14 @@ class RunNetwork(Network):
         self.views = make_views(config, self.tasks)
         assert config.data.image_size is not None  # a run's file names the size it used
         self.size = config.data.image_size
+        self.stride = self.model.stride
         self.attentive = any(isinstance(one, AttentionMask) for one in self.model.modules())
 
     def __call__(
         self, images: Tensor, *, attention: bool = False, seed: int | None = None
     ) -> Outputs:
-        views = self.views(LabelledImages.without_labels(images), seed)
+        photos = LabelledImages.without_labels(images)
+        views = self.views(photos) if seed is None else self.views.examples(photos, seed)[0]
         views = {name: view.to(self.device) for name, view in views.items()}
         recording: AbstractContextManager[dict[str, Tensor]]
         recording = recorded_attention(self.model) if attention else nullcontext({})

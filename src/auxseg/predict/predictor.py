@@ -13,7 +13,6 @@ import torch
 from auxseg.data.decode import read_image, stretch
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
-from auxseg.models.layers import STRIDE
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.tasks import draw_all
@@ -169,7 +168,8 @@ class Predictor:
 
     def _crop(self, masks: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
         """Without what stands for padding: (C, H, W) of the padded image → float16."""
-        padded = -(-self.size // STRIDE) * STRIDE
+        stride = self.network.stride
+        padded = -(-self.size // stride) * stride
         cropped = {}
         for key, mask in masks.items():
             side = -(-self.size * mask.shape[-1] // padded)

@@ -34,7 +34,7 @@ def panels(task: Task, photo: np.ndarray) -> dict[str, np.ndarray]:
     """
     image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
     images = LabelledImages.without_labels(image)
-    view = task.view(images, EVALUATION_SEED)
+    view = task.example(images, EVALUATION_SEED).view
     # Drawn on plain grey: what is to be answered, and nothing of what is given.
     answer = task.picture(np.full_like(photo, PLAIN), task.label(Sample(photo)))
     shown = {"input": _picture(view), "target": answer}

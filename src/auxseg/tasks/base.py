@@ -1,4 +1,4 @@
-"""What a task is: view, target, head, loss, metrics, picture of one thing the network learns."""
+"""What a task is: example, head, loss, metrics, picture of one thing the network learns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 
 from auxseg.errors import UsageError
-from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
+from auxseg.types import ClassNames, Example, HeadSpec, LabelledImages, Sample, Target
 
 #: The view that shows the image as it is.
 CLEAN = "image"
@@ -114,6 +114,8 @@ class Task(ABC):
         SELF_SUPERVISED: whether its target comes from the image itself, so that every image has it.
         VIEW: name of the input it asks for; tasks of one view can share a forward pass.
         VIEW_CHANNELS: that input's channels, 1 or 3.
+        SHAREABLE: whether that input may serve every task (``views: shared``).
+        READS_PRIMARY: whether it reads the primary task's output and has no head of its own.
         WEIGHT: the default weight of its loss.
         REGRESSION: whether its loss is a squared error; else it is a cross-entropy.
         LAYER: where its picture lies among the others': areas 0, lines 1, text 2; None for a
@@ -126,6 +128,8 @@ class Task(ABC):
     SELF_SUPERVISED: ClassVar[bool] = False
     VIEW: ClassVar[str] = CLEAN
     VIEW_CHANNELS: ClassVar[int] = 3
+    SHAREABLE: ClassVar[bool] = True
+    READS_PRIMARY: ClassVar[bool] = False
     WEIGHT: ClassVar[float]
     REGRESSION: ClassVar[bool] = False
     LAYER: ClassVar[int | None] = 0
@@ -143,20 +147,43 @@ class Task(ABC):
     @property
     @abstractmethod
     def head(self) -> HeadSpec:
-        """The output this task asks for."""
+        """The output this task asks for; of one that reads the primary task's, that one's."""
 
-    def view(self, images: LabelledImages, seed: int | None) -> Tensor:
-        """The input this task asks for, float32 (N, VIEW_CHANNELS, H, W) in [0, 1].
+    def example(self, images: LabelledImages, seed: int) -> Example:
+        """What this task is shown, and what it should answer.
+
+        Both are made together, and from an already augmented batch: so nothing falls out of step,
+        and a target may depend on what was drawn for the view.
 
         Args:
-            seed: with epoch and image number the key of its random numbers; None where photos
-                are to be taken as they are (prediction).
+            seed: with the batch's epoch and the image's number the key of random numbers.
+        """
+        return Example(self.view(images), self.target(images))
+
+    def view(self, images: LabelledImages) -> Tensor:
+        """What it is shown of photos that are to be predicted, without anything random.
+
+        Returns:
+            float32 (N, VIEW_CHANNELS, H, W) in [0, 1].
         """
         return images.image
 
     @abstractmethod
     def target(self, images: LabelledImages) -> Target:
-        """Makes the target from an already augmented batch, so that nothing falls out of step."""
+        """What it should answer of images as they are."""
+
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether :meth:`see_pixels` is to be called before training."""
+        return False
+
+    def see_pixels(self, pixels: np.ndarray) -> None:
+        """Takes note of how many labelled pixels each class has.
+
+        Args:
+            pixels: int64 (K,), over the training masks that may be seen.
+        """
+        raise NotImplementedError(f"{self.NAME} has no use for it")
 
     @abstractmethod
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Colorization(Task):
     def head(self) -> HeadSpec:
         return HeadSpec("dense", 2)
 
-    def view(self, images: LabelledImages, seed: int | None) -> Tensor:
+    def view(self, images: LabelledImages) -> Tensor:
         """L / 100: float32 (N, 1, H, W) in [0, 1]."""
         return _lab_of(images)[:, :1] / LAB_UNIT
 

@@ -20,7 +20,7 @@ from auxseg.tasks.base import (
     checked_scale,
 )
 from auxseg.tasks.psnr import IDENTICAL, psnr
-from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
+from auxseg.types import ClassNames, Example, HeadSpec, LabelledImages, Sample, Target
 
 #: Sets the noise apart from the other random numbers of the same seed, epoch and image.
 _PURPOSE = 1
@@ -59,16 +59,15 @@ class Denoising(Task):
     def head(self) -> HeadSpec:
         return HeadSpec("dense", 3)
 
-    def view(self, images: LabelledImages, seed: int | None) -> Tensor:
-        """The images with noise, clipped to [0, 1] as a camera does; without a seed as they are."""
-        if seed is None:
-            return images.image
+    def example(self, images: LabelledImages, seed: int) -> Example:
+        """The view are the images with noise, clipped to [0, 1] as a camera does."""
         shape = images.image.shape[1:]
         keys = [(seed, images.epoch, int(number), _PURPOSE) for number in images.index]
         noise = np.stack(
             [np.random.default_rng(key).standard_normal(shape, np.float32) for key in keys]
         )
-        return (images.image + self.std / 255 * torch.from_numpy(noise)).clamp_(0, 1)
+        noisy = (images.image + self.std / 255 * torch.from_numpy(noise)).clamp_(0, 1)
+        return Example(noisy, self.target(images))
 
     def target(self, images: LabelledImages) -> Target:
         """Value float32 (N, 3, H, W) in [0, 1], the clean image."""

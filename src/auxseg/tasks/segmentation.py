@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import cv2
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError
 from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
 
@@ -22,8 +23,21 @@ PALETTE = np.array(
 )  # fmt: skip
 
 
+LOSSES = ("ce", "ce+dice")
+CLASS_WEIGHTS = ("none", "balanced")
+
+
 class Segmentation(Task):
-    """Cross-entropy over the pixels that have a label; metrics pooled over the data set."""
+    """Cross-entropy over the pixels that have a label; metrics pooled over the data set.
+
+    Args:
+        loss: ``ce``, or ``ce+dice``, which adds 1 − the mean over an image's classes of the soft
+            Dice coefficient 2 Σ p g / (Σ p + Σ g) (Milletari, Navab and Ahmadi 2016): it weighs a
+            small class as much as a large one.
+        class_weights: of the cross-entropy: ``none``, ``balanced`` (pixels / (K · pixels of the
+            class) over the training masks, so that all classes weigh the same in sum), or a list
+            of K numbers.
+    """
 
     NAME = "segmentation"
     WEIGHT = 0.7  # the paper's α
@@ -34,8 +48,23 @@ class Segmentation(Task):
         "pixel_accuracy": MetricInfo("pixel accuracy", 1.0),
     }
 
-    def __init__(self, classes: ClassNames) -> None:
+    def __init__(
+        self,
+        classes: ClassNames,
+        *,
+        loss: str = "ce",
+        class_weights: str | list[float] = "none",
+    ) -> None:
         super().__init__(classes)
+        if loss not in LOSSES:
+            raise UsageError(
+                f"tasks.options.segmentation.loss: {loss!r} is unknown; allowed are "
+                f"{', '.join(LOSSES)}"
+            )
+        self.with_dice = loss == "ce+dice"
+        self.balanced = class_weights == "balanced"
+        #: Of the cross-entropy, float32 (K,); None for equal ones.
+        self.class_weights = _checked_weights(class_weights, classes.mask)
         if len(classes.mask) < 2:
             raise DataError(
                 "segmentation needs masks of at least two classes; this data set has "
@@ -52,13 +81,32 @@ class Segmentation(Task):
         seen = images.mask.flatten(1).amin(dim=1) != IGNORE_INDEX
         return Target(images.mask, images.has_mask & seen)
 
+    @property
+    def counts_pixels(self) -> bool:
+        return self.balanced
+
+    def see_pixels(self, pixels: np.ndarray) -> None:
+        """Balanced class weights; a class without a pixel keeps weight 1, which nothing reads."""
+        even = pixels.sum() / len(pixels)
+        weights = np.where(pixels > 0, even / np.maximum(pixels, 1), 1.0)
+        self.class_weights = torch.from_numpy(weights.astype(np.float32))
+
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
-        """Mean cross-entropy over each image's labelled pixels: logits (N, K, H, W) → (N,)."""
+        """The loss over each image's labelled pixels: logits (N, K, H, W) → (N,)."""
+        labels, seen = value.long(), value != IGNORE_INDEX
+        weights = self.class_weights
+        if weights is not None:
+            weights = weights.to(prediction)
         pixels = F.cross_entropy(
-            prediction, value.long(), ignore_index=IGNORE_INDEX, reduction="none"
+            prediction, labels, weights, ignore_index=IGNORE_INDEX, reduction="none"
         )
-        counts = (value != IGNORE_INDEX).flatten(1).sum(dim=1).clamp_min(1)
-        return pixels.flatten(1).sum(dim=1) / counts
+        if weights is None:
+            total = seen.flatten(1).sum(dim=1).clamp_min(1)
+        else:
+            of_pixels = torch.where(seen, weights[torch.where(seen, labels, 0)], 0.0)
+            total = of_pixels.flatten(1).sum(dim=1).clamp_min(torch.finfo(weights.dtype).tiny)
+        found = pixels.flatten(1).sum(dim=1) / total
+        return found + dice_loss(prediction, labels, seen) if self.with_dice else found
 
     def metrics(self) -> TaskMetrics:
         return SegmentationMetrics(len(self.classes.mask))
@@ -113,6 +161,47 @@ class Segmentation(Task):
             )
             cv2.drawContours(canvas, outlines, -1, colour.tolist(), thickness)
         return canvas
+
+
+def dice_loss(prediction: Tensor, labels: Tensor, seen: Tensor) -> Tensor:
+    """1 − the mean soft Dice coefficient of the classes that an image has.
+
+    Args:
+        prediction: logits (N, K, H, W).
+        labels: int64 (N, H, W), class indices where seen.
+        seen: bool (N, H, W), the labelled pixels.
+
+    Returns:
+        (N,), from 0 (perfect) to 1; 0 for an image without a labelled pixel.
+    """
+    count = prediction.shape[1]
+    truth = F.one_hot(torch.where(seen, labels, 0), count).movedim(-1, 1) * seen[:, None]
+    found = (prediction.softmax(dim=1) * seen[:, None]).flatten(2)
+    truth = truth.to(found.dtype).flatten(2)
+    there = truth.sum(dim=2) > 0
+    shared, both = (found * truth).sum(dim=2), found.sum(dim=2) + truth.sum(dim=2)
+    missed = torch.where(there, 1 - 2 * shared / both.clamp_min(1e-6), 0.0)
+    return missed.sum(dim=1) / there.sum(dim=1).clamp_min(1)
+
+
+def _checked_weights(given: str | list[float], classes: tuple[str, ...]) -> Tensor | None:
+    """A user's class weights; raises :class:`UsageError` for what is none."""
+    where = "tasks.options.segmentation.class_weights"
+    if isinstance(given, str):
+        if given not in CLASS_WEIGHTS:
+            raise UsageError(
+                f"{where}: {given!r} is unknown; allowed are {', '.join(CLASS_WEIGHTS)} and a "
+                "list of numbers"
+            )
+        return None
+    if len(given) != len(classes) or not all(0 <= one < math.inf for one in given):
+        raise UsageError(
+            f"{where}: {given} must be {len(classes)} numbers of at least 0, for "
+            f"{', '.join(classes)}"
+        )
+    if not any(given):
+        raise UsageError(f"{where}: {given} are all 0; one class must weigh something")
+    return torch.tensor(given, dtype=torch.float32)
 
 
 class ConfusionMatrix(Metric):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from auxseg.errors import UsageError
 from auxseg.tasks.base import CLEAN, Task
-from auxseg.types import LabelledImages
+from auxseg.types import LabelledImages, Route, Target
 
 #: ``shared``: one input for every task, altered if a task asks for that (the paper).
 #: ``per-task``: tasks that ask for the same input share a forward pass, and no other task's.
@@ -23,48 +23,68 @@ class Views:
         mode: one of :data:`MODES`.
 
     Attributes:
-        routes: view name → the tasks that read it; the primary task's view first.
+        routes: view name → who reads which output in it; the primary task's view first.
         channels: of the network's input: 1 where every task reads a view of one channel. With
             several views, one channel becomes three equal ones: all pass the same first layer.
 
     Raises:
-        UsageError: two tasks ask for different altered inputs of one shared view.
+        UsageError: one shared view cannot give what the tasks ask for.
     """
 
     def __init__(self, tasks: Mapping[str, Task], mode: str) -> None:
+        self._tasks = dict(tasks)
         askers: dict[str, Task] = {}
         for task in tasks.values():
             askers.setdefault(task.VIEW, task)
         if mode == "shared":
             askers = _only(askers)
         self._askers = askers
+        primary = next(iter(tasks))
         self.routes = {
             view: tuple(
-                name for name, task in tasks.items() if mode == "shared" or view == task.VIEW
+                Route(name, primary if task.READS_PRIMARY else name)
+                for name, task in tasks.items()
+                if mode == "shared" or view == task.VIEW
             )
             for view in askers
         }
         self.channels = max(task.VIEW_CHANNELS for task in askers.values())
 
-    def __call__(self, images: LabelledImages, seed: int | None) -> dict[str, Tensor]:
-        """The inputs of one batch.
+    def __call__(self, images: LabelledImages) -> dict[str, Tensor]:
+        """The inputs of photos that are to be predicted, without anything random."""
+        return self._as_input({view: task.view(images) for view, task in self._askers.items()})
+
+    def examples(
+        self, images: LabelledImages, seed: int
+    ) -> tuple[dict[str, Tensor], dict[str, Target]]:
+        """The inputs of a batch to train or to measure on, and every task's target.
 
         Args:
-            seed: of noise; None takes photos as they are (see :meth:`Task.view`).
+            seed: of what is random in them (see :meth:`Task.example`).
         """
-        made = {view: task.view(images, seed) for view, task in self._askers.items()}
+        found = {name: task.example(images, seed) for name, task in self._tasks.items()}
+        views = {view: found[task.NAME].view for view, task in self._askers.items()}
+        return self._as_input(views), {name: one.target for name, one in found.items()}
+
+    def _as_input(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # repeat, not expand: memory that overlaps itself cannot be pinned for a GPU.
         return {
             view: image.repeat(1, self.channels // image.shape[1], 1, 1)
             if image.shape[1] < self.channels
             else image
-            for view, image in made.items()
+            for view, image in views.items()
         }
 
 
 def _only(askers: Mapping[str, Task]) -> dict[str, Task]:
     """The one input of a shared view: the altered one, where a task asks for that."""
     altered = {view: task for view, task in askers.items() if view != CLEAN}
+    selfish = [task.NAME for task in altered.values() if not task.SHAREABLE]
+    if selfish:
+        raise UsageError(
+            f"tasks.views: what {' and '.join(selfish)} is shown is of no use to other tasks; "
+            "use --views per-task"
+        )
     if len(altered) > 1:
         names = " and ".join(task.NAME for task in altered.values())
         raise UsageError(

@@ -77,11 +77,13 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
+    assembly.check(config, dataset.classes)
     tasks = assembly.make_tasks(config, dataset.classes)
     _silence_lightning()
     trainer = _trainer(config, run, tasks, quiet)
     data = assembly.open_data(config, dataset)
     _check_labels(config, data, tasks)
+    assembly.show_pixels(tasks, data)
     model = assembly.make_model(config, tasks)
     if not run.last.is_file():
         assembly.load_starting_weights(model, config, data, tasks)

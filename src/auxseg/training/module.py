@@ -1,4 +1,4 @@
-"""The training step as a Lightning module: views → predictions → losses → balancer → update."""
+"""The Lightning module around the training step: optimiser, metrics, records, processes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from auxseg.balancing import Balancer, Step
-from auxseg.balancing.gradients import cosines, task_gradients
+from auxseg.balancing import Balancer
 from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
-from auxseg.models.norms import keeping_statistics
 from auxseg.seeding import keyed_seed
-from auxseg.tasks import LabelledMean, MetricValue, Task, masked_mean
+from auxseg.tasks import LabelledMean, MetricValue, Task
 from auxseg.training.optimizer import make_optimizer, make_schedule
+from auxseg.training.step import losses_after, over_processes, task_losses, training_step
 from auxseg.types import Batch
 
 #: Steps between looks at the losses, for each of which the processor waits until a GPU has got
@@ -54,7 +53,7 @@ class MultiTaskModule(pl.LightningModule):
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
         self.seen_losses: dict[str, float] = {}
         self.step_rows: list[dict[str, Tensor]] = []
-        self._unseen: list[dict[str, Tensor]] = []
+        self._unseen: list[Mapping[str, Tensor]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
         self.train_losses: dict[str, MetricValue] = {}
@@ -65,64 +64,52 @@ class MultiTaskModule(pl.LightningModule):
     # -- training -------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        losses = self._losses(batch, batch_idx, self.train_means)
-        if not losses:
-            return  # not one label in this batch
-        values = self._over_processes(losses)
-        self._watch(values)
-        _add(self.train_means, "loss", self._reported(values))
-        step = Step(
-            losses=losses,
-            values=values,
-            shared=self.model.shared_parameters(),
-            specific=self.model.specific_parameters(),
+        counts, dropout = self._labelled(batch), self._seed("dropout", batch_idx, self.global_rank)
+        found = training_step(
+            self.model,
+            self.tasks,
+            self.balancer,
+            batch,
+            # These numbers depend on seed, epoch and step alone, so that resuming repeats them.
+            dropout_seed=dropout,
+            # The same on every process: all must balance alike.
+            balancer_seed=self._seed("balancer", batch_idx),
+            counts=counts,
+            measure_cosines=self._measures_conflict(batch_idx),
+            watch=self._watch,
             backward=self.manual_backward,
             average=self._average,
         )
-        row = {f"{name}/loss": value for name, value in values.items()}
-        # Autocast is for the forward pass: gradients and what is made of them are not rounded.
-        with torch.autocast(self.device.type, enabled=False):
-            if self._measures_conflict(batch_idx) and len(losses) > 1:
-                found = cosines(task_gradients(step)[0], list(losses))
-                row |= {f"{pair}/cosine": value for pair, value in found.items()}
-            weights = self._update(step, batch_idx)
-        row |= {f"{name}/weight": weight for name, weight in weights.items()}
-        self.step_rows.append(row)
+        for name, samples in found.samples.items():
+            _add(self.train_means, name, samples, batch.targets[name].present)
+        if not found.values:
+            return  # not one label in this batch
+        _add(self.train_means, "loss", self._reported(found.values))
+        self._take_step()
+        self.step_rows.append(
+            {f"{name}/loss": value for name, value in found.values.items()}
+            | {f"{pair}/cosine": value for pair, value in found.cosines.items()}
+            | {f"{name}/weight": weight for name, weight in found.weights.items()}
+        )
         if self.balancer.LOOKS_BACK:
-            self._look_back(batch, batch_idx)
+            after = losses_after(
+                self.model,
+                self.tasks,
+                batch,
+                dropout_seed=dropout,
+                counts=counts,
+                average=self._average,
+            )
+            self._watch(after)
+            self.balancer.look_back(after)
 
-    def _losses(
-        self, batch: Batch, batch_idx: int, means: nn.ModuleDict | None = None
-    ) -> dict[str, Tensor]:
-        """Forward pass and losses of a training batch."""
-        # Dropout's numbers depend on seed, epoch and step alone, so that resuming repeats them.
-        self._seed(f"dropout/{self.current_epoch}/{batch_idx}/{self.global_rank}")
-        predictions = self.model.forward_views(batch.views, batch.routes)
-        return self._task_losses(predictions, batch, means)
-
-    def _task_losses(
-        self,
-        predictions: Mapping[str, Tensor],
-        batch: Batch,
-        means: nn.ModuleDict | None,
-    ) -> dict[str, Tensor]:
-        """The mean loss of every task over its labelled samples; a task without any takes no part.
-
-        Over several processes the mean is that of all their labelled samples together: a mean of
-        means would weigh a sample more where it has fewer labelled neighbours.
-
-        Args:
-            means: where the samples' losses are added up.
-        """
-        losses = {}
-        counts = self._labelled(batch)
-        for name, target in batch.targets.items():
-            each = self.tasks[name].loss(predictions[name].float(), target.value)
-            if means is not None:
-                _add(means, name, each.detach(), target.present)
-            if counts[name]:
-                losses[name] = masked_mean(each, target.present, counts[name])
-        return losses
+    def _take_step(self) -> None:
+        """The optimiser's step, and the schedule's."""
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        assert not isinstance(optimizer, list)
+        optimizer.step()
+        assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+        scheduler.step()
 
     def _labelled(self, batch: Batch) -> dict[str, float]:
         """How many images have each task's label, as a mean over the processes."""
@@ -131,45 +118,19 @@ class MultiTaskModule(pl.LightningModule):
         own = torch.tensor(list(batch.labelled.values()), dtype=torch.float32, device=self.device)
         return dict(zip(batch.labelled, self._average(own).tolist(), strict=True))
 
-    def _update(self, step: Step, batch_idx: int) -> dict[str, Tensor]:
-        """Balances, differentiates, takes the optimiser's step; returns the tasks' weights."""
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        optimizer.zero_grad()
-        # The same numbers on every process: all must balance alike.
-        self._seed(f"balancer/{self.current_epoch}/{batch_idx}")
-        weights = self.balancer.backward(step)
-        optimizer.step()
-        scheduler = self.lr_schedulers()
-        assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
-        scheduler.step()
-        return weights
-
-    @torch.no_grad()
-    def _look_back(self, batch: Batch, batch_idx: int) -> None:
-        """Shows the balancer the same batch's losses after the update, with the same dropout."""
-        with keeping_statistics(self.model.modules()):
-            losses = self._losses(batch, batch_idx)
-        values = self._over_processes(losses)
-        self._watch(values)
-        self.balancer.look_back(values)
-
     def _measures_conflict(self, batch_idx: int) -> bool:
         return bool(self.config.conflict_every) and batch_idx % self.config.conflict_every == 0
 
-    def _seed(self, name: str) -> None:
-        torch.manual_seed(keyed_seed(self.config.seed, name))
+    def _seed(self, *purpose: object) -> int:
+        """A seed for one purpose in this epoch."""
+        name = "/".join(map(str, (purpose[0], self.current_epoch, *purpose[1:])))
+        return keyed_seed(self.config.seed, name)
 
     def _average(self, tensor: Tensor) -> Tensor:
         """A tensor's mean over all processes."""
         if self.trainer.world_size == 1:
             return tensor
         return self.trainer.strategy.reduce(tensor, reduce_op="mean")
-
-    def _over_processes(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of all processes together, without a graph."""
-        stacked = torch.stack([loss.detach() for loss in losses.values()])
-        return dict(zip(losses, self._average(stacked).unbind(), strict=True))
 
     def _reported(self, values: Mapping[str, Tensor]) -> Tensor:
         """One number to follow, the same for every balancer: the losses by the fixed weights."""
@@ -193,7 +154,7 @@ class MultiTaskModule(pl.LightningModule):
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
         self._log({"train/lr": optimizer.param_groups[0]["lr"]})
 
-    def _watch(self, values: dict[str, Tensor]) -> None:
+    def _watch(self, values: Mapping[str, Tensor]) -> None:
         """Looks every so often whether the losses are still numbers."""
         self._unseen.append(values)
         # Gradient methods wait for the GPU anyway, and their solvers take nothing but numbers.
@@ -245,9 +206,12 @@ class MultiTaskModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         predictions = self.model.forward_views(batch.views, batch.routes)
-        losses = self._task_losses(predictions, batch, self.val_means)
-        if losses:
-            _add(self.val_means, "loss", self._reported(self._over_processes(losses)))
+        losses = task_losses(predictions, self.tasks, batch, self._labelled(batch))
+        for name, samples in losses.samples.items():
+            _add(self.val_means, name, samples, batch.targets[name].present)
+        if losses.means:
+            reported = self._reported(over_processes(losses.means, self._average))
+            _add(self.val_means, "loss", reported)
         for name, target in batch.targets.items():
             self.metrics[name].update(predictions[name], target, batch.view_of(name))  # type: ignore[operator]
         primary = next(iter(self.tasks))
@@ -288,7 +252,7 @@ class MultiTaskModule(pl.LightningModule):
         if not rows:
             return []
         # One transfer for the whole epoch: a step never waits for the numbers of its own log.
-        flat = torch.stack([value.float() for row in rows for value in row.values()]).tolist()
+        flat = torch.stack([value.double() for row in rows for value in row.values()]).tolist()
         numbers = iter(flat)
         return [{name: next(numbers) for name in row} for row in rows]
 

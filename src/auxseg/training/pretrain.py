@@ -25,7 +25,8 @@ from auxseg.config import (
 )
 from auxseg.data.cache import cache_root
 from auxseg.data.datasets.shapes.dataset import Shapes
-from auxseg.models.encoders.vgg16_weights import save_encoder
+from auxseg.models.encoders.vgg16 import VGG16
+from auxseg.models.encoders.vgg16_weights import save
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import replacing
 from auxseg.training.fit import train
@@ -85,7 +86,8 @@ def generated_weights(width: float, image_size: int, accelerator: str = "auto") 
         model = assembly.make_model(config, assembly.make_tasks(config, classes))
         model.load_state_dict(run.read_best())
         with replacing(path) as temporary:
-            save_encoder(model.encoder, temporary, {"accuracy": f"{accuracy:.3f}"})
+            assert isinstance(model.encoder, VGG16)
+            save(model.encoder.layers(), temporary, {"accuracy": f"{accuracy:.3f}"})
         print(f"its accuracy on 200 other drawings of 8 kinds: {accuracy:.3f}")
     finally:
         shutil.rmtree(scratch)

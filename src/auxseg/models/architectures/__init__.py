@@ -6,7 +6,7 @@ from auxseg.models.architectures.mtan import MTAN
 from auxseg.models.architectures.mtan_full import MTANFull
 from auxseg.models.base import MultiTaskModel
 
-__all__ = ["ARCHITECTURES", "MultiTaskModel"]
+__all__ = ["ARCHITECTURES"]
 
 ARCHITECTURES: dict[str, type[MultiTaskModel]] = {
     "hard-sharing": HardSharing,

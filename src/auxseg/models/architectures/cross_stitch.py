@@ -1,4 +1,4 @@
-"""Cross-stitch networks: an encoder per task, mixed after every block (Misra et al. 2016)."""
+"""Cross-stitch networks: an encoder per task, mixed after every stage (Misra et al. 2016)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from auxseg.models.base import MultiTaskModel
-from auxseg.models.decoders.segnet import Decoder
-from auxseg.models.encoders.vgg16 import Encoder, Level
+from auxseg.models.base import MultiTaskModel, Parts
+from auxseg.models.encoders.base import Encoder, Level
 from auxseg.models.heads import Head
 
 #: Channel groups of a block, each with a mixture of its own.
@@ -19,32 +18,29 @@ OWN_SHARE = 0.9
 
 
 class CrossStitch(MultiTaskModel):
-    """Every task has an encoder of its own; after each block all K exchange features.
+    """Every task has an encoder of its own; after each stage all K exchange features.
 
-    In block j, with p_{j,t} the pooled features of task t's encoder and g a group of channels:
+    In stage j, with n_{j,t} what task t's encoder hands on and g a group of channels:
 
-        f_{j,t}[g] = Σ_s A_j[g]_{t,s} p_{j,s}[g]        (A_j[g]: K×K, learned)
+        f_{j,t}[g] = Σ_s A_j[g]_{t,s} n_{j,s}[g]        (A_j[g]: K×K, learned)
 
-    f_{j,t} enters block j+1 of task t's encoder; f_{5,t} goes to its head, or through its SegNet
-    decoder with its own encoder's pooling indices. A starts near the identity with rows that sum
+    f_{j,t} enters stage j+1 of task t's encoder; f_{L,t} goes to its head, or through its decoder,
+    which reads its own encoder's levels. A starts near the identity with rows that sum
     to 1, so features keep their size. As every encoder serves every task, all of them count as
     shared, and no output can be computed without all of them.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
-        super().__init__(heads, width, in_channels)
+    NEEDS_STAGES = True
+
+    def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
+        super().__init__(heads, encoder, parts)
         #: Whose encoders there are: all that were trained, also where heads are pruned later.
         self.trained = tuple(heads)
         # The primary task's encoder is the one that every architecture has. The others are keyed by
-        # their task, so that it starts with the same weights in every system, but not by its bare
-        # name: that would make them the task's own.
-        self.further = nn.ModuleDict(
-            {f"of_{name}": Encoder(in_channels, width) for name in list(heads)[1:]}
-        )
-        self.stitches = nn.ModuleList(
-            Stitch(len(heads), channels) for channels in self.encoder.channels
-        )
-        self.decoders = nn.ModuleDict({name: Decoder(width) for name in self.dense})
+        # their task, so that it starts with the same weights in every system.
+        self.further = nn.ModuleDict({f"of_{name}": parts.encoder() for name in list(heads)[1:]})
+        self.stitches = nn.ModuleList(Stitch(len(heads), channels) for channels in encoder.channels)
+        self.decoders = nn.ModuleDict({name: parts.decoder(encoder) for name in self.dense})
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -55,11 +51,11 @@ class CrossStitch(MultiTaskModel):
         mixed = [image] * len(levels)
         for number, stitch in enumerate(self.stitches):
             for own, encoder, features in zip(levels.values(), self.encoders, mixed, strict=True):
-                own.append(encoder.block(number, features))
-            mixed = list(stitch(torch.stack([own[-1].pooled for own in levels.values()])))
+                own.append(encoder.stage(number, features))
+            mixed = list(stitch(torch.stack([own[-1].next for own in levels.values()])))
         found = dict(zip(self.trained, mixed, strict=True))
         return {
-            name: self.decoders[name](found[name], [level.indices for level in levels[name]])
+            name: self.decoders[name](found[name], levels[name])
             if name in self.decoders
             else found[name]
             for name in names

@@ -9,31 +9,41 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auxseg.models.attention import AttentionMask
-from auxseg.models.base import MultiTaskModel
+from auxseg.models.base import MultiTaskModel, Parts
 from auxseg.models.checkpointing import region
-from auxseg.models.decoders.segnet import Decoder
-from auxseg.models.encoders.vgg16 import Level
+from auxseg.models.encoders.base import Encoder, Level
 from auxseg.models.heads import Head
 from auxseg.models.layers import ConvBNReLU
 
 
 class AttentiveEncoder(MultiTaskModel):
-    """Every task picks its own features from the shared trunk, block by block.
+    """Every task picks its own features from the shared encoder, level by level.
 
-    In block j, with u_j and p_j the trunk's features after the block's first and last convolution:
+    With u_j and p_j the encoder's features after the first and the last block of stage j, and C_j
+    channels of p_j:
 
-        a_{j,t} = AttentionMask([u_j ; f_{j-1,t}])      (u_1 alone in the first block)
-        f_{j,t} = maxpool2×2(outer_j(a_{j,t} ⊙ p_j))    (outer_j: C_j → C_{j+1}, all tasks share it)
+        a_{j,t} = AttentionMask([u_j ; f_{j-1,t}])      (u_1 alone in the first level)
+        f_{j,t} = down_j(outer_j(a_{j,t} ⊙ p_j))        (outer_j: C_j → C_{j+1}, all tasks share it)
+
+    down_j is max pooling by the ratio of the strides of this level and the next (of the encoder's
+    output, after the last): 2×2, or nothing where the last level already is the output.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
-        super().__init__(heads, width, in_channels)
-        channels = self.encoder.channels
+    PER_TASK = ("heads", "decoders", "attention")
+
+    def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
+        super().__init__(heads, encoder, parts)
+        channels, strides = encoder.channels, encoder.strides
         self.outer = nn.ModuleList(
             ConvBNReLU(a, b) for a, b in zip(channels, (*channels[1:], channels[-1]), strict=True)
         )
-        # f_{j-1} has C_j channels already: the outer convolution of block j-1 brought it there.
-        sizes = (channels[0], *(2 * count for count in channels[1:]))
+        self.ratios = tuple(
+            coarse // fine
+            for fine, coarse in zip(strides, (*strides[1:], encoder.out_stride), strict=True)
+        )
+        # f_{j-1} has C_j channels already: the outer convolution of level j-1 brought it there.
+        carried = (0, *channels[1:])
+        sizes = [a + b for a, b in zip(encoder.first_channels, carried, strict=True)]
         self.attention = nn.ModuleDict(
             {
                 name: nn.ModuleList(
@@ -45,52 +55,63 @@ class AttentiveEncoder(MultiTaskModel):
 
     def attend(
         self, image: Tensor, names: Collection[str]
-    ) -> tuple[list[Level], dict[str, Tensor]]:
-        """The trunk's five levels, and f_{5,t} of these tasks, (N, C_5, H/32, W/32)."""
-        levels: list[Level] = []
+    ) -> tuple[list[Level], dict[str, Tensor], dict[str, list[Tensor]]]:
+        """Runs encoder and attention.
+
+        Returns:
+            the encoder's levels; f_{L,t} of these tasks, (N, C_L, H/s, W/s); and their attended
+            features a_{j,t} ⊙ p_j of every level, (N, C_j, H_j, W_j), which a U-Net decoder joins.
+        """
+        levels = self.encoder(image)
         features: dict[str, Tensor] = {}
-        trunk = image
-        for number, outer in enumerate(self.outer):
-            level = self.encoder.block(number, trunk)
+        attended: dict[str, list[Tensor]] = {name: [] for name in names}
+        for number, (level, outer, ratio) in enumerate(
+            zip(levels, self.outer, self.ratios, strict=True)
+        ):
             for name in names:
                 attention = self.attention[name][number]  # type: ignore[index]
-                features[name] = region(
+                picked, features[name] = region(
                     self.checkpointing,
                     [attention, outer],
-                    _attended,
+                    _attend,
                     attention,
                     outer,
+                    ratio,
                     level,
                     features.get(name),
                 )
-            trunk = level.pooled
-            levels.append(level)
-        return levels, features
+                attended[name].append(picked)
+        return levels, features, attended
 
 
-def _attended(
-    attention: AttentionMask, outer: ConvBNReLU, level: Level, features: Tensor | None
-) -> Tensor:
-    """f_{j,t} from the trunk's block j and f_{j-1,t}, None in the first block."""
-    seen = level.first if features is None else torch.cat([level.first, features], dim=1)
-    return F.max_pool2d(outer(attention(seen) * level.last), kernel_size=2)
+def _attend(
+    attention: AttentionMask, outer: ConvBNReLU, ratio: int, level: Level, before: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """a_{j,t} ⊙ p_j and f_{j,t}, from the encoder's level j and f_{j-1,t} (None in the first)."""
+    seen = level.first if before is None else torch.cat([level.first, before], dim=1)
+    picked = attention(seen) * level.last
+    features = outer(picked)
+    return picked, F.max_pool2d(features, kernel_size=ratio) if ratio > 1 else features
 
 
 class MTAN(AttentiveEncoder):
-    """Attention in the encoder, then a SegNet decoder per dense task.
+    """Attention in the encoder, then a decoder per dense task (Liu, Johns and Davison 2019).
 
-    A dense task decodes f_{5,t} with its own decoder and the shared trunk's pooling indices; a
-    global task reads f_{5,t}.
+    A dense task decodes f_{L,t}: SegNet's decoder unpools with the shared encoder's indices, a
+    U-Net decoder joins the task's own attended features. A global task reads f_{L,t}.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
-        super().__init__(heads, width, in_channels)
-        self.decoders = nn.ModuleDict({name: Decoder(width) for name in self.dense})
+    def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
+        super().__init__(heads, encoder, parts)
+        self.decoders = nn.ModuleDict({name: parts.decoder(encoder) for name in self.dense})
 
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-        levels, features = self.attend(image, names)
-        indices = [level.indices for level in levels]
+        levels, features, attended = self.attend(image, names)
         for name in names:
             if name in self.decoders:
-                features[name] = self.decoders[name](features[name], indices)
+                own = [
+                    level._replace(last=picked)
+                    for level, picked in zip(levels, attended[name], strict=True)
+                ]
+                features[name] = self.decoders[name](features[name], own)
         return features

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from auxseg.models.architectures.mtan import AttentiveEncoder
 from auxseg.models.attention import AttentionMask
+from auxseg.models.base import Parts
 from auxseg.models.checkpointing import region
-from auxseg.models.decoders.segnet import DecodedLevel, Decoder
+from auxseg.models.decoders.segnet import DecodedLevel, SegNetDecoder
+from auxseg.models.encoders.base import Encoder
 from auxseg.models.heads import Head
 from auxseg.models.layers import ConvBNReLU
 
@@ -30,15 +32,20 @@ class MTANFull(AttentiveEncoder):
     their encoder attention.
     """
 
-    def __init__(self, heads: Mapping[str, Head], width: float = 1.0, in_channels: int = 3) -> None:
-        super().__init__(heads, width, in_channels)
+    PER_TASK = ("heads", "attention", "decoder_attention")
+    NEEDS_INDICES = True
+
+    def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
+        super().__init__(heads, encoder, parts)
         if not self.dense:
             return
-        channels = self.encoder.channels
+        channels = encoder.channels
         deepest_first = list(
             zip(reversed(channels), reversed((channels[0], *channels[:-1])), strict=True)
         )
-        self.decoder = Decoder(width)
+        decoder = parts.decoder(encoder)
+        assert isinstance(decoder, SegNetDecoder)  # assembly offers no other here
+        self.decoder = decoder
         self.decoder_outer = nn.ModuleList(ConvBNReLU(a, b) for a, b in deepest_first)
         self.decoder_attention = nn.ModuleDict(
             {
@@ -54,12 +61,13 @@ class MTANFull(AttentiveEncoder):
             del self.decoder, self.decoder_outer, self.decoder_attention
 
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-        levels, features = self.attend(image, names)
+        levels, features, _ = self.attend(image, names)
         dense = [name for name in names if name in self.dense]
         if not dense:
             return features
-        trunk = levels[-1].pooled
+        trunk = levels[-1].next
         for number, level in enumerate(reversed(levels)):
+            assert level.indices is not None
             decoded = self.decoder.block(number, trunk, level.indices)
             for name in dense:
                 attention = self.decoder_attention[name][number]  # type: ignore[index]
@@ -78,4 +86,5 @@ def _decoded(
     size = decoded.unpooled.shape[-2:]
     raised = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
     seen = torch.cat([decoded.unpooled, outer(raised)], dim=1)
-    return attention(seen) * decoded.last
+    found: Tensor = attention(seen) * decoded.last
+    return found

@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auxseg.models.checkpointing import region
-from auxseg.models.layers import BLOCK_DEPTHS, ConvBNReLU, block_channels
+from auxseg.models.decoders.base import Decoder
+from auxseg.models.encoders.base import Encoder, Level
+from auxseg.models.encoders.vgg16 import BLOCK_DEPTHS
+from auxseg.models.layers import ConvBNReLU
 
 
 class DecodedLevel(NamedTuple):
@@ -25,27 +28,29 @@ class DecodedLevel(NamedTuple):
     last: Tensor
 
 
-class Decoder(nn.Module):
-    """Five blocks of unpooling and 3×3 convolutions (Badrinarayanan et al. 2017), deepest first.
+class SegNetDecoder(Decoder):
+    """Blocks of unpooling and 3×3 convolutions (Badrinarayanan et al. 2017), deepest first.
 
-    There are 13 convolutions in all. ``blocks[0]`` mirrors the encoder's fifth block. The last
-    convolution of each block brings the channels to those of the next block up.
-
-    Attributes:
-        checkpointing: see :data:`auxseg.models.checkpointing.MODES`.
+    As many blocks as the encoder has levels, with VGG-16's 13 convolutions in all: ``blocks[0]``
+    mirrors the deepest level. The last convolution of each block brings the channels to those of
+    the next block up.
     """
 
-    def __init__(self, width: float = 1.0) -> None:
-        super().__init__()
-        channels = block_channels(width)
-        self.out_channels = channels[0]
+    NEEDS_INDICES = True
+
+    def __init__(self, encoder: Encoder, width: float = 1.0) -> None:
+        super().__init__(encoder, width)
+        channels = encoder.channels
         blocks = []
         for number in reversed(range(len(channels))):
             depth = BLOCK_DEPTHS[number]
             sizes = [channels[number]] * depth + [channels[max(number - 1, 0)]]
             blocks.append(nn.Sequential(*(ConvBNReLU(a, b) for a, b in itertools.pairwise(sizes))))
         self.blocks = nn.ModuleList(blocks)
-        self.checkpointing = "none"
+
+    @classmethod
+    def channels(cls, encoder: Encoder, width: float) -> int:
+        return encoder.channels[0]
 
     def block(self, number: int, features: Tensor, indices: Tensor) -> DecodedLevel:
         """Runs one block (0 is the deepest) with the indices of the encoder block it mirrors."""
@@ -53,8 +58,8 @@ class Decoder(nn.Module):
         layers = self.blocks[number]
         return DecodedLevel(unpooled, region(self.checkpointing, [layers], layers, unpooled))
 
-    def forward(self, features: Tensor, indices: Sequence[Tensor]) -> Tensor:
-        """(N, C_5, H/32, W/32) and the encoder's five index maps → (N, C_1, H, W)."""
-        for number, index in enumerate(reversed(indices)):
-            features = self.block(number, features, index).last
+    def forward(self, features: Tensor, levels: Sequence[Level]) -> Tensor:
+        for number, level in enumerate(reversed(levels)):
+            assert level.indices is not None
+            features = self.block(number, features, level.indices).last
         return features

@@ -13,13 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auxseg.errors import DataError
-from auxseg.models.encoders.vgg16 import Encoder
-from auxseg.models.encoders.vgg16_weights import (
-    calibrate,
-    convolution_keys,
-    load_encoder,
-    save_encoder,
-)
+from auxseg.models.encoders.vgg16 import VGG16
+from auxseg.models.encoders.vgg16_weights import convolution_keys, save
+from auxseg.models.weights import read_state
 
 #: torchvision's numbers of the convolutions in vgg16 and vgg16_bn, block by block.
 PLAIN = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
@@ -29,6 +25,11 @@ WIDTH = 0.0625
 CHANNELS = (4, 8, 16, 32, 32)
 
 State = dict[str, Tensor]
+
+
+def load(encoder: VGG16, path: Path, grey: str = "skip") -> bool:
+    """Loads a file; whether batch norms are still to be calibrated: of the plain form alone."""
+    return encoder.load(read_state(path), path, grey)
 
 
 def random_state(numbers: tuple[tuple[int, ...], ...], norms: bool) -> State:
@@ -78,7 +79,7 @@ def image(seed: int = 0) -> Tensor:
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
 
 
-def distance(encoder: Encoder, expected: list[Tensor], picture: Tensor) -> float:
+def distance(encoder: VGG16, expected: list[Tensor], picture: Tensor) -> float:
     """The largest relative error over the blocks."""
     with torch.no_grad():
         levels = encoder.eval()(picture)
@@ -111,18 +112,18 @@ def test_key_numbers_are_torchvision_s() -> None:
 def test_plain_weights_load_from_every_format(name: str, tmp_path: Path) -> None:
     state = random_state(PLAIN, norms=False)
     SAVERS[name](state, tmp_path / name)
-    encoder = Encoder(width=WIDTH)
-    assert load_encoder(encoder, tmp_path / name) == "plain"
+    encoder = VGG16(width=WIDTH)
+    assert load(encoder, tmp_path / name)
     numbers = convolution_keys("plain")
     for number, layer in zip(numbers, encoder.layers(), strict=True):
         assert torch.equal(layer.get_parameter("0.weight"), state[f"features.{number}.weight"])
 
 
 def test_calibrated_plain_weights_compute_vgg_s_features(plain_file: Path) -> None:
-    encoder = Encoder(width=WIDTH)
-    load_encoder(encoder, plain_file)
+    encoder = VGG16(width=WIDTH)
+    load(encoder, plain_file)
     expected = vgg_features(load_file(plain_file), PLAIN, image())
-    calibrate(encoder, [image(1), image(2)])
+    encoder.calibrate([image(1), image(2)])
     assert distance(encoder, expected, image()) < 1e-3
 
 
@@ -134,10 +135,10 @@ def test_calibration_holds_in_training_too(plain_file: Path) -> None:
     expected = vgg_features(load_file(plain_file), PLAIN, image())
     errors = []
     for batches in ([], [image()]):
-        encoder = Encoder(width=WIDTH)
-        load_encoder(encoder, plain_file)
+        encoder = VGG16(width=WIDTH)
+        load(encoder, plain_file)
         if batches:
-            calibrate(encoder, batches)
+            encoder.calibrate(batches)
         with torch.no_grad():
             last = encoder.train()(image())[-1].last
         errors.append(float((last - expected[-1]).norm() / expected[-1].norm()))
@@ -149,27 +150,27 @@ def test_batch_norm_variant_computes_vgg_bn_s_features(tmp_path: Path) -> None:
     """Its convolutions have a bias; ours have none."""
     path, state = tmp_path / "bn.pth", random_state(BN, norms=True)
     torch.save(state, path)
-    encoder = Encoder(width=WIDTH)
-    assert load_encoder(encoder, path) == "bn"
+    encoder = VGG16(width=WIDTH)
+    assert not load(encoder, path)
     assert distance(encoder, vgg_features(state, BN, image()), image()) < 1e-5
 
 
 def test_float16_is_read_as_float32(tmp_path: Path) -> None:
     state = random_state(PLAIN, norms=False)
     save_file({name: value.half() for name, value in state.items()}, tmp_path / "a.safetensors")
-    encoder = Encoder(width=WIDTH)
-    load_encoder(encoder, tmp_path / "a.safetensors")
+    encoder = VGG16(width=WIDTH)
+    load(encoder, tmp_path / "a.safetensors")
     weight = encoder.layers()[0].get_parameter("0.weight")
     assert weight.dtype == torch.float32
     assert torch.equal(weight, state["features.0.weight"].half().float())
 
 
 def test_saved_encoder_loads_as_it_was(tmp_path: Path, plain_file: Path) -> None:
-    encoder, other = Encoder(width=WIDTH), Encoder(width=WIDTH)
-    load_encoder(encoder, plain_file)
-    calibrate(encoder, [image()])
-    save_encoder(encoder, tmp_path / "own.safetensors", {"source": "a test"})
-    assert load_encoder(other, tmp_path / "own.safetensors") == "bn"
+    encoder, other = VGG16(width=WIDTH), VGG16(width=WIDTH)
+    load(encoder, plain_file)
+    encoder.calibrate([image()])
+    save(encoder.layers(), tmp_path / "own.safetensors", {"source": "a test"})
+    assert not load(other, tmp_path / "own.safetensors")
     with torch.no_grad():
         expected = [level.last for level in encoder.eval()(image())]
     assert distance(other, expected, image()) == 0
@@ -192,15 +193,15 @@ def form(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, Sta
     return request.param, tmp_path / "vgg.safetensors", state
 
 
-def first_layer(encoder: Encoder) -> State:
+def first_layer(encoder: VGG16) -> State:
     return {name: value.clone() for name, value in encoder.layers()[0].state_dict().items()}
 
 
 def test_skipped_grey_leaves_the_first_layer_as_drawn(form: tuple[str, Path, State]) -> None:
     variant, path, state = form
-    encoder = Encoder(in_channels=1, width=WIDTH)
+    encoder = VGG16(in_channels=1, width=WIDTH)
     before = first_layer(encoder)
-    assert load_encoder(encoder, path, "skip") == variant
+    assert load(encoder, path, "skip") is (variant == "plain")
     after = first_layer(encoder)
     assert all(torch.equal(after[name], before[name]) for name in before)
     numbers = [n for block in FORMS[variant][0] for n in block]
@@ -209,10 +210,10 @@ def test_skipped_grey_leaves_the_first_layer_as_drawn(form: tuple[str, Path, Sta
 
 
 def test_skipping_is_the_default(form: tuple[str, Path, State]) -> None:
-    encoders = [Encoder(in_channels=1, width=WIDTH) for _ in range(2)]
+    encoders = [VGG16(in_channels=1, width=WIDTH) for _ in range(2)]
     encoders[1].load_state_dict(encoders[0].state_dict())
-    load_encoder(encoders[0], form[1])
-    load_encoder(encoders[1], form[1], "skip")
+    load(encoders[0], form[1])
+    load(encoders[1], form[1], "skip")
     for a, b in zip(encoders[0].parameters(), encoders[1].parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -221,9 +222,9 @@ def test_summed_grey_sees_what_equal_red_green_and_blue_show(
     form: tuple[str, Path, State],
 ) -> None:
     variant, path, state = form
-    grey, rgb = Encoder(in_channels=1, width=WIDTH), Encoder(width=WIDTH)
-    assert load_encoder(grey, path, "sum") == variant
-    load_encoder(rgb, path)
+    grey, rgb = VGG16(in_channels=1, width=WIDTH), VGG16(width=WIDTH)
+    assert load(grey, path, "sum") is (variant == "plain")
+    load(rgb, path)
     weight = grey.layers()[0].get_parameter("0.weight")
     torch.testing.assert_close(weight, state["features.0.weight"].sum(dim=1, keepdim=True))
     picture = image()[:, :1]
@@ -236,9 +237,9 @@ def test_summed_grey_sees_what_equal_red_green_and_blue_show(
 
 
 def test_rgb_input_knows_no_grey(form: tuple[str, Path, State]) -> None:
-    skip, sum_ = Encoder(width=WIDTH), Encoder(width=WIDTH)
-    load_encoder(skip, form[1], "skip")
-    load_encoder(sum_, form[1], "sum")
+    skip, sum_ = VGG16(width=WIDTH), VGG16(width=WIDTH)
+    load(skip, form[1], "skip")
+    load(sum_, form[1], "sum")
     for encoder in (skip, sum_):
         assert torch.equal(
             encoder.layers()[0].get_parameter("0.weight"), form[2]["features.0.weight"]
@@ -250,7 +251,7 @@ def test_a_missing_first_convolution_is_named_where_it_is_summed(tmp_path: Path)
     del state["features.0.weight"]
     save_file(state, tmp_path / "a.safetensors")
     with pytest.raises(DataError, match=r"features\.0\.weight"):
-        load_encoder(Encoder(in_channels=1, width=WIDTH), tmp_path / "a.safetensors", "sum")
+        load(VGG16(in_channels=1, width=WIDTH), tmp_path / "a.safetensors", "sum")
 
 
 # -- files that are wrong -------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def test_a_missing_first_convolution_is_named_where_it_is_summed(tmp_path: Path)
 
 def one_line_error(path: Path) -> str:
     with pytest.raises(DataError) as caught:
-        load_encoder(Encoder(width=WIDTH), path)
+        load(VGG16(width=WIDTH), path)
     message = str(caught.value)
     assert "\n" not in message
     assert path.name in message
@@ -282,7 +283,7 @@ def test_a_missing_norm_is_named(key: str, tmp_path: Path) -> None:
 
 def test_weights_of_another_width_name_the_way_out(plain_file: Path) -> None:
     with pytest.raises(DataError, match=r"features\.0\.weight.*--weights none") as caught:
-        load_encoder(Encoder(width=0.125), plain_file)
+        load(VGG16(width=0.125), plain_file)
     assert "\n" not in str(caught.value)
 
 
@@ -328,9 +329,9 @@ def test_real_imagenet_weights(shared: Path) -> None:
     path = shared / "weights" / "vgg16_features_imagenet_fp16.safetensors"
     if not path.is_file():
         pytest.skip(f"no ImageNet weights: {path.name} is missing in the shared folder")
-    encoder = Encoder()
-    assert load_encoder(encoder, path) == "plain"
-    calibrate(encoder, [image(1)])
+    encoder = VGG16()
+    assert load(encoder, path)
+    encoder.calibrate([image(1)])
     state = {name: value.float() for name, value in load_file(path).items()}
     expected = vgg_features(state, PLAIN, image())
     assert float(expected[-1].max()) > 0

@@ -1,0 +1,89 @@
+"""Starting weights: published ones, a file's, another run's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from auxseg.assembly.data import Data
+from auxseg.assembly.tasks import make_views
+from auxseg.config import Config
+from auxseg.data.cache import cache_root
+from auxseg.data.download import download
+from auxseg.data.loaders import Key
+from auxseg.errors import DataError, UsageError
+from auxseg.models import ENCODERS, MultiTaskModel
+from auxseg.models.weights import read_state
+from auxseg.tasks import Task
+
+#: Values of ``--weights`` that are no file: the encoder's published weights, and none.
+IMAGENET, NONE = "imagenet", "none"
+
+#: Training images on which fresh batch norms are calibrated to loaded weights.
+CALIBRATION_IMAGES = 32
+CALIBRATION_BATCH = 8
+
+
+def check_weights(config: Config) -> None:
+    """Raises :class:`UsageError` for ImageNet weights at another width than 1."""
+    if _wants_published(config) and config.model.width != 1.0:
+        raise UsageError(
+            f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
+            "use --weights none, or a file of weights of this width"
+        )
+
+
+def starting_weights(config: Config) -> Path | None:
+    """The file of starting weights, downloaded if need be; None to train from scratch."""
+    check_weights(config)
+    if not config.model.pretrained or config.model.weights == NONE:
+        return None
+    if not _wants_published(config):
+        return Path(config.model.weights).expanduser()
+    published = ENCODERS[config.model.encoder].PUBLISHED
+    assert published is not None
+    path = cache_root() / "weights" / Path(published.url).name
+    try:
+        return download(published.url, path, known_hash=f"sha256:{published.sha256}")
+    except DataError as error:
+        raise DataError(f"{error}; --weights takes a file of your own, or none") from None
+
+
+def _wants_published(config: Config) -> bool:
+    return config.model.pretrained and config.model.weights == IMAGENET
+
+
+def load_starting_weights(
+    model: MultiTaskModel, config: Config, data: Data, tasks: Mapping[str, Task]
+) -> None:
+    """Loads the encoders' weights; of plain VGG-16 the batch norms are calibrated on images."""
+    path = starting_weights(config)
+    if path is None:
+        return
+    state = read_state(path)
+    calibrate = [encoder.load(state, path, config.model.grey) for encoder in model.encoders]
+    if not all(calibrate) or not config.model.calibrate:
+        return
+    batches = list(_calibration_batches(model, config, data, tasks))
+    for encoder in model.encoders:
+        encoder.calibrate(batches)
+
+
+def _calibration_batches(
+    model: MultiTaskModel, config: Config, data: Data, tasks: Mapping[str, Task]
+) -> list[Tensor]:
+    """Prepared training images as the primary task sees them."""
+    # Spread over the whole training set, which may be sorted by class.
+    positions = np.linspace(0, len(data.split.train) - 1, CALIBRATION_IMAGES).astype(int)
+    numbers = [data.split.train[position] for position in np.unique(positions)]
+    views = make_views(config, tasks)
+    primary = next(iter(views.routes))
+    batches = []
+    for start in range(0, len(numbers), CALIBRATION_BATCH):
+        keys = [Key(0, index) for index in numbers[start : start + CALIBRATION_BATCH]]
+        images = data.reader.__getitems__(keys)
+        batches.append(model.prepare(views.examples(images, config.training.seed)[0][primary]))
+    return batches
