@@ -57,6 +57,7 @@ def value_of(config: Config, key: str) -> object:
 
 EXAMPLES = {
     "data.name": ("folder", "folder"),
+    "model.encoder": ("efficientnet-lite0", "efficientnet-lite0"),
     "data.root": ("photos", "photos"),
     "data.split": ("official", "official"),
     "data.image_size": ("96", 96),
