@@ -21,6 +21,7 @@ CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
 #: A preset of each architecture, one whose views have a forward pass each, another encoder.
 SYSTEMS = (
     *("segnet-3task", "mtan-3task", "mtan-full-3task", "cross-stitch-3task", "mtan-all"),
+    *("progressive-3task", "mtan-unet-3task"),
 )
 
 
