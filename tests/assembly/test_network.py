@@ -180,11 +180,17 @@ def test_imagenet_fits_width_1_only(preset: str) -> None:
     assert "0.5" in message
 
 
-def test_a_file_is_taken_as_it_is() -> None:
-    path = assembly.starting_weights(small(weights="own/vgg.safetensors"))
-    assert path == Path("own/vgg.safetensors")
-    home = assembly.starting_weights(small(weights="~/vgg.safetensors"))
-    assert home == Path.home() / "vgg.safetensors"
+def test_a_file_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "vgg.safetensors"
+    file.touch()
+    assert assembly.starting_weights(small(weights=str(file))) == file
+    assert assembly.starting_weights(small(weights="~/vgg.safetensors")) == file
+
+
+def test_a_missing_file_is_told_before_anything_is_decoded(tmp_path: Path) -> None:
+    config = small(weights=str(tmp_path / "none.pth"))
+    assert "none.pth" in refused(lambda: assembly.check_weights(config), DataError)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -263,7 +269,7 @@ def test_loaded_weights_are_calibrated_on_training_images(calibrate: bool, tmp_p
         state[f"features.{number}.weight"] = weight
         state[f"features.{number}.bias"] = torch.full((len(weight),), 0.1)
     save_file(state, weights)
-    assembly.load_starting_weights(model, config, data, tasks)
+    assembly.load_starting_weights(model, weights, config, data, tasks)
     norm = model.encoder.layers()[0].get_submodule("1")
     fresh = bool((norm.get_buffer("running_var") == 1).all())
     assert fresh is not calibrate

@@ -47,7 +47,7 @@ def test_a_step_waits_for_no_number(
 ) -> None:
     config = configure(preset, weights="none", width=0.05, balancer=balancer)
     tasks = assembly.make_tasks(config, CLASSES)
-    prepare = assembly.Prepare(tasks, assembly.make_views(config, tasks), augment=None, seed=0)
+    prepare = assembly.Prepare(assembly.make_views(config, tasks), augment=None, seed=0)
     batch = prepare(random_images(missing=[1]))
     fake = FakeTensorMode(allow_non_fake_inputs=True)  # sums of the metrics start as real zeros
     with fake:

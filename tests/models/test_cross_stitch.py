@@ -328,7 +328,8 @@ def test_pretrained_weights_go_into_every_encoder(norms: bool, tmp_path: Path) -
     )
     tasks = assembly.make_tasks(config, ClassNames(("background", "animal"), ("cat", "dog")))
     model = assembly.make_model(config, tasks)
-    assembly.load_starting_weights(model, config, assembly.open_data(config), tasks)
+    data, path = assembly.open_data(config), tmp_path / "vgg.safetensors"
+    assembly.load_starting_weights(model, path, config, data, tasks)
     assert len(model.encoders) == 3
     kernels = [value for name, value in state.items() if value.ndim == 4]
     for encoder in model.encoders:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from auxseg.errors import DataError
 from auxseg.models.encoders.vgg16 import VGG16
-from auxseg.models.encoders.vgg16_weights import convolution_keys, save
-from auxseg.models.weights import read_state
+from auxseg.models.encoders.vgg16_weights import convolution_keys
+from auxseg.models.weights import read_state, write_state
 
 #: torchvision's numbers of the convolutions in vgg16 and vgg16_bn, block by block.
 PLAIN = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
@@ -169,7 +169,7 @@ def test_saved_encoder_loads_as_it_was(tmp_path: Path, plain_file: Path) -> None
     encoder, other = VGG16(width=WIDTH), VGG16(width=WIDTH)
     load(encoder, plain_file)
     encoder.calibrate([image()])
-    save(encoder.layers(), tmp_path / "own.safetensors", {"source": "a test"})
+    write_state(tmp_path / "own.safetensors", encoder.published(), {"source": "a test"})
     assert not load(other, tmp_path / "own.safetensors")
     with torch.no_grad():
         expected = [level.last for level in encoder.eval()(image())]

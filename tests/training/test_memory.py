@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 
 import pytest
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from auxseg.api import configure
-from auxseg.assembly import make_model, make_tasks, make_views
+from auxseg.assembly import make_balancer, make_model, make_tasks
+from auxseg.bench.networks import random_batch
 from auxseg.config import Config
 from auxseg.models.checkpointing import MODES
 from auxseg.training.memory import training_memory
+from auxseg.training.step import training_step
 from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
@@ -32,16 +33,11 @@ def measured(config: Config) -> int:
     tasks = make_tasks(config, CLASSES)
     model = make_model(config, tasks).train()
     model.checkpoint_activations(config.training.checkpointing)
-    views = make_views(config, tasks)
-    size, count = config.data.image_size, config.training.batch_size
-    assert size is not None
+    balancer = make_balancer(config, tasks)
     gc.collect()  # what an earlier test left behind is not freed while this one is counted
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        inputs = {name: torch.zeros(count, views.channels, size, size) for name in views.routes}
-        outputs = model.forward_views(inputs, views.routes)
-        loss = torch.stack([output.square().mean() for output in outputs.values()]).sum()
-        del outputs
-        loss.backward()
+        batch = random_batch(config)
+        training_step(model, tasks, balancer, batch, dropout_seed=0)
     live = peak = 0
     raw = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
     for event in sorted(raw, key=lambda event: event.start_ns()):
@@ -59,6 +55,8 @@ def measured(config: Config) -> int:
         ("segnet-3task", "none"),
         ("cross-stitch-2task", "selective"),
         ("mtan-all", "full"),
+        ("unet-3task", "none"),
+        ("progressive-2task", "none"),
     ],
 )
 def test_the_dry_run_counts_what_a_real_step_allocates(preset: str, mode: str) -> None:

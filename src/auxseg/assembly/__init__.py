@@ -27,7 +27,12 @@ from auxseg.assembly.network import (
     set_up,
 )
 from auxseg.assembly.tasks import make_balancer, make_tasks, make_views, show_pixels
-from auxseg.assembly.weights import check_weights, load_starting_weights, starting_weights
+from auxseg.assembly.weights import (
+    check_weights,
+    load_network,
+    load_starting_weights,
+    starting_weights,
+)
 from auxseg.balancing import BALANCERS
 from auxseg.data import DATASETS
 from auxseg.models import ARCHITECTURES, DECODERS, ENCODERS, checkpointing
@@ -44,6 +49,7 @@ __all__ = [
     "check_weights",
     "connect",
     "dtype_of",
+    "load_network",
     "load_starting_weights",
     "make_augment",
     "make_balancer",

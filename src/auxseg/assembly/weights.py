@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +28,40 @@ CALIBRATION_BATCH = 8
 
 
 def check_weights(config: Config) -> None:
-    """Raises :class:`UsageError` for ImageNet weights at another width than 1."""
+    """Tells early what would fail late.
+
+    Raises:
+        UsageError: ImageNet weights at another width than 1.
+        DataError: no such file or folder.
+    """
     if _wants_published(config) and config.model.width != 1.0:
         raise UsageError(
             f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
             "use --weights none, or a file of weights of this width"
         )
+    path = _given(config)
+    if path is not None and not path.exists():
+        raise DataError(
+            f"{path}: no such weights (--weights takes imagenet, none, a file or a run)"
+        )
+
+
+def _given(config: Config) -> Path | None:
+    """The file or run that the user named."""
+    if not config.model.pretrained or config.model.weights in (IMAGENET, NONE):
+        return None
+    return Path(config.model.weights).expanduser()
 
 
 def starting_weights(config: Config) -> Path | None:
-    """The file of starting weights, downloaded if need be; None to train from scratch."""
+    """Where starting weights are, downloaded if need be; None to train from scratch.
+
+    Returns:
+        a file, or a run directory.
+    """
     check_weights(config)
-    if not config.model.pretrained or config.model.weights == NONE:
-        return None
     if not _wants_published(config):
-        return Path(config.model.weights).expanduser()
+        return _given(config)
     published = ENCODERS[config.model.encoder].PUBLISHED
     assert published is not None
     path = cache_root() / "weights" / Path(published.url).name
@@ -57,12 +76,9 @@ def _wants_published(config: Config) -> bool:
 
 
 def load_starting_weights(
-    model: MultiTaskModel, config: Config, data: Data, tasks: Mapping[str, Task]
+    model: MultiTaskModel, path: Path, config: Config, data: Data, tasks: Mapping[str, Task]
 ) -> None:
-    """Loads the encoders' weights; of plain VGG-16 the batch norms are calibrated on images."""
-    path = starting_weights(config)
-    if path is None:
-        return
+    """Loads a file into the encoders; of plain VGG-16 the batch norms are calibrated on images."""
     state = read_state(path)
     calibrate = [encoder.load(state, path, config.model.grey) for encoder in model.encoders]
     if not all(calibrate) or not config.model.calibrate:
@@ -87,3 +103,39 @@ def _calibration_batches(
         images = data.reader.__getitems__(keys)
         batches.append(model.prepare(views.examples(images, config.training.seed)[0][primary]))
     return batches
+
+
+def load_network(model: MultiTaskModel, state: Mapping[str, Tensor], source: Path) -> str | None:
+    """Starts from another run's network: takes every tensor whose name and shape are the same.
+
+    Args:
+        state: name → tensor, as the run keeps them.
+        source: the run, for messages.
+
+    Returns:
+        a line that names what did not fit, and so starts as drawn; None where everything fits.
+
+    Raises:
+        DataError: nothing of the encoder fits.
+    """
+    own = model.state_dict()
+    fitting = {
+        name: value
+        for name, value in state.items()
+        if name in own and own[name].shape == value.shape
+    }
+    if not any(name.startswith("encoder.") for name in fitting):
+        raise DataError(
+            f"{source}: nothing of its encoder fits this network; --weights RUN takes a run of the "
+            "same encoder and width"
+        )
+    model.load_state_dict(fitting, strict=False)
+    missing = _parts(own.keys() - fitting.keys())
+    if not missing:
+        return None
+    return f"{source}: has nothing that fits {', '.join(missing)}; these start as drawn"
+
+
+def _parts(names: Collection[str]) -> list[str]:
+    """``decoders.edges.blocks.0.0.weight`` … → ``decoders.edges``, each once, in order."""
+    return sorted({".".join(name.split(".")[:2]) for name in names})

@@ -181,7 +181,8 @@ class ModelConfig(_Ranged):
     pretrained: bool = option(True, "whether the encoder starts from model.weights")
     weights: str = option(
         "imagenet",
-        "the encoder's starting weights: imagenet (published ones, downloaded), none, or a file",
+        "starting weights: imagenet (published ones, downloaded), none, a file for the "
+        "encoder, or a run directory, whose whole network is taken as far as it fits",
         flag="weights",
     )
     freeze: bool = option(

@@ -123,8 +123,9 @@ def _with_weights(config: Config) -> Config:
         return config
     size = assembly.resolve(config, assembly.open_dataset(config.data)).data.image_size
     assert size is not None
-    path = generated_weights(config.model.width, size, config.training.accelerator)
-    return replace(config, model=replace(config.model, weights=str(path)))
+    model = config.model
+    path = generated_weights(model.encoder, model.width, size, config.training.accelerator)
+    return replace(config, model=replace(model, weights=str(path)))
 
 
 def _with_seed(config: Config, seed: int) -> Config:

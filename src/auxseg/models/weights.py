@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auxseg.errors import DataError
@@ -41,6 +41,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {
         name: value.float() if value.is_floating_point() else value for name, value in state.items()
     }
+
+
+def write_state(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes tensors as safetensors."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    save_file(tensors, path, metadata)
 
 
 def copy_into(parameter: Tensor, state: Mapping[str, Tensor], key: str, source: Path) -> None:

@@ -68,7 +68,8 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     if first:
         run.check_startable(resume)
     # What fails fast comes first: decoding takes minutes, the weights may be a long download.
-    assembly.check_weights(config)
+    if not (resume and run.last.is_file()):
+        assembly.check_weights(config)
     dataset = assembly.open_dataset(config.data)
     config = assembly.resolve(config, dataset)
     if resume:
@@ -85,11 +86,12 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     _check_labels(config, data, tasks)
     assembly.show_pixels(tasks, data)
     model = assembly.make_model(config, tasks)
+    messages = data.messages
     if not run.last.is_file():
-        assembly.load_starting_weights(model, config, data, tasks)
+        messages += _load_starting_weights(model, config, data, tasks)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
     if first:  # nothing is written before everything could be built
-        for message in () if quiet else data.messages:
+        for message in () if quiet else messages:
             print(message, file=sys.stderr)
         run.write_config(config, dataset.classes, version("auxseg"), data.counts)
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
@@ -97,6 +99,22 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
     return Result(run.path, metrics)
+
+
+def _load_starting_weights(
+    model: MultiTaskModel, config: Config, data: assembly.Data, tasks: dict[str, Task]
+) -> tuple[str, ...]:
+    """Loads what ``--weights`` names; returns what to say of it."""
+    path = assembly.starting_weights(config)
+    if path is None:
+        return ()
+    if not path.is_dir():
+        assembly.load_starting_weights(model, path, config, data, tasks)
+        return ()
+    other = RunDirectory(path)
+    other.read_config()  # says so where it is no run
+    left_out = assembly.load_network(model, other.read_best(), path)
+    return () if left_out is None else (left_out,)
 
 
 def _fit(

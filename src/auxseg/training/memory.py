@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,8 +19,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from auxseg import assembly
+from auxseg.balancing import BALANCERS
 from auxseg.config import Config
-from auxseg.types import ClassNames
+from auxseg.tasks import Task
+from auxseg.training.step import training_step
+from auxseg.types import Batch, ClassNames, LabelledImages, Target
 
 #: AdamW's two averages of every parameter, which stay from step to step.
 AVERAGES = 2
@@ -71,28 +75,51 @@ def training_memory(config: Config, classes: ClassNames) -> int:
     which ``max_memory_allocated`` does not count either.
     """
     tasks = assembly.make_tasks(config, classes)
-    size = config.data.image_size
-    assert size is not None  # resolved, as in every run's file
-    images = config.training.batch_size + assembly.unlabelled_per_step(config)
-    views, dtype = assembly.make_views(config, tasks), assembly.dtype_of(config)
-    with FakeTensorMode(), LiveBytes() as counter:
+    dtype = assembly.dtype_of(config)
+    real = _batch(config, tasks)
+    with FakeTensorMode() as fake, LiveBytes() as counter:
         model = assembly.assemble(config, tasks).train()
+        if config.model.freeze:
+            model.freeze_encoders()
         model.checkpoint_activations(config.training.checkpointing)
-        inputs = {view: torch.zeros(images, views.channels, size, size) for view in views.routes}
-        weights = sum(_bytes(parameter) for parameter in model.parameters())
+        batch = _without_numbers(real, fake)
+        for tensor in (*batch.views.values(), *(one.value for one in batch.targets.values())):
+            counter.add(tensor)
+        trained = sum(_bytes(one) for one in model.parameters() if one.requires_grad)
+        # What gradient methods hold beside the tasks' gradients depends on their numbers.
+        balancer = assembly.make_balancer(_without_gradient_method(config), tasks)
         counter.peak = counter.live
         # The CPU's autocast stands in for a GPU's: both compute convolutions in 16 bits.
         with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-            outputs = model.forward_views(inputs, views.routes)
-            loss = _loss(outputs)
-        del outputs
-        loss.backward()
-        return counter.peak + AVERAGES * weights
+            training_step(model, tasks, balancer, batch, dropout_seed=0)
+        return counter.peak + AVERAGES * trained
 
 
-def _loss(outputs: Mapping[str, Tensor]) -> Tensor:
-    """A number that every output reaches; as large in memory as the tasks' own losses."""
-    return torch.stack([output.float().square().mean() for output in outputs.values()]).sum()
+def _batch(config: Config, tasks: Mapping[str, Task]) -> Batch:
+    """A batch of black images that have every label."""
+    size = config.data.image_size
+    assert size is not None  # resolved, as in every run's file
+    count = config.training.batch_size + assembly.unlabelled_per_step(config)
+    images = LabelledImages.without_labels(torch.zeros(count, 3, size, size))
+    prepare = assembly.Prepare(assembly.make_views(config, tasks), augment=None, seed=0)
+    batch = prepare(replace(images, mask=torch.zeros_like(images.mask)))
+    return replace(batch, labelled=dict.fromkeys(tasks, count))
+
+
+def _without_numbers(batch: Batch, fake: FakeTensorMode) -> Batch:
+    """The batch in fake tensors; what the processor knows of it stays."""
+    views: dict[str, Tensor] = {name: fake.from_tensor(view) for name, view in batch.views.items()}
+    targets = {
+        name: Target(fake.from_tensor(target.value), fake.from_tensor(target.present))
+        for name, target in batch.targets.items()
+    }
+    return replace(batch, views=views, targets=targets, index=fake.from_tensor(batch.index))
+
+
+def _without_gradient_method(config: Config) -> Config:
+    if not BALANCERS[config.training.balancer].BY_GRADIENTS:
+        return config
+    return replace(config, training=replace(config.training, balancer="fixed", balancer_options={}))
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -25,8 +25,7 @@ from auxseg.config import (
 )
 from auxseg.data.cache import cache_root
 from auxseg.data.datasets.shapes.dataset import Shapes
-from auxseg.models.encoders.vgg16 import VGG16
-from auxseg.models.encoders.vgg16_weights import save
+from auxseg.models.weights import write_state
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import replacing
 from auxseg.training.fit import train
@@ -52,30 +51,36 @@ def weights_origin(config: Config) -> str:
     return names.get(weights) or Path(weights).stem
 
 
-def pretraining_config(width: float, image_size: int, accelerator: str) -> Config:
-    """Classification of drawings by the encoder of this width."""
+def pretraining_config(encoder: str, width: float, image_size: int, accelerator: str) -> Config:
+    """Classification of drawings by this encoder."""
     images = {"train": 800, "val": 200, "test": 1, "seed": DRAWING_SEED, "label": "kind"}
     return Config(
         preset="pretraining",
         data=DataConfig(image_size=image_size, options=images),
         augmentation=AugmentationConfig(scale=(1.0, 1.0), rotation=0.0, translation=0.0),
-        model=ModelConfig(width=width, pretrained=False),
+        model=ModelConfig(encoder=encoder, width=width, pretrained=False),
         tasks=TasksConfig(names=("classification",)),
         training=TrainingConfig(epochs=4, batch_size=16, lr=1e-3, accelerator=accelerator),
     )
 
 
-def generated_weights(width: float, image_size: int, accelerator: str = "auto") -> Path:
-    """The weights file for this width, trained on the first call and cached."""
-    config = pretraining_config(width, image_size, accelerator)
+def generated_weights(
+    encoder: str, width: float, image_size: int, accelerator: str = "auto"
+) -> Path:
+    """The weights file for this encoder and width, trained on the first call and cached."""
+    config = pretraining_config(encoder, width, image_size, accelerator)
     # Where it is computed does not change what: the same file serves every accelerator.
-    settings = plain(pretraining_config(width, image_size, "any"))
+    settings = plain(pretraining_config(encoder, width, image_size, "any"))
     text = json.dumps([VERSION, Shapes.VERSION, settings], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = cache_root() / "weights" / f"{_PREFIX}{width:g}-{key}.safetensors"
+    path = (
+        cache_root()
+        / "weights"
+        / f"{_PREFIX}{encoder.replace(':', '-')}-{width:g}-{key}.safetensors"
+    )
     if path.is_file():
         return path
-    print(f"pre-training an encoder of width {width:g} on drawings, once, into {path}")
+    print(f"pre-training {encoder} of width {width:g} on drawings, once, into {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=path.parent))
     try:
@@ -86,8 +91,7 @@ def generated_weights(width: float, image_size: int, accelerator: str = "auto") 
         model = assembly.make_model(config, assembly.make_tasks(config, classes))
         model.load_state_dict(run.read_best())
         with replacing(path) as temporary:
-            assert isinstance(model.encoder, VGG16)
-            save(model.encoder.layers(), temporary, {"accuracy": f"{accuracy:.3f}"})
+            write_state(temporary, model.encoder.published(), {"accuracy": f"{accuracy:.3f}"})
         print(f"its accuracy on 200 other drawings of 8 kinds: {accuracy:.3f}")
     finally:
         shutil.rmtree(scratch)

@@ -133,6 +133,10 @@ class Encoder(nn.Module, ABC):
             DataError: a key is missing or of another shape; names the file and the key.
         """
 
+    def published(self) -> dict[str, Tensor]:
+        """Its weights under the names that :meth:`load` reads."""
+        return dict(self.state_dict())
+
     def calibrate(self, batches: list[Tensor]) -> None:
         """Sets batch norms by what loaded weights compute on prepared images; see :meth:`load`."""
         raise NotImplementedError(f"{type(self).__name__} loads its batch norms' statistics")

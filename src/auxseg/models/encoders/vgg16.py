@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from auxseg.models.checkpointing import region
 from auxseg.models.encoders.base import Encoder, Level, Published
-from auxseg.models.encoders.vgg16_weights import calibrate, load
+from auxseg.models.encoders.vgg16_weights import calibrate, load, named
 from auxseg.models.layers import ConvBNReLU
 
 #: Output channels of the five blocks (Simonyan and Zisserman 2015, configuration D).
@@ -80,6 +80,10 @@ class VGG16(Encoder):
     def load(self, state: Mapping[str, Tensor], source: Path, grey: str = "skip") -> bool:
         """Takes torchvision's key names, with or without batch norms; see ``vgg16_weights``."""
         return load(self.layers(), state, source, grey)
+
+    def published(self) -> dict[str, Tensor]:
+        """torchvision's names of the form with batch norms."""
+        return named(self.layers())
 
     def calibrate(self, batches: list[Tensor]) -> None:
         calibrate(self.blocks, batches)

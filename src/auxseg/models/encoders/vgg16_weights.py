@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from auxseg.models.layers import ConvBNReLU
@@ -114,17 +113,15 @@ def calibrate(blocks: Iterable[nn.Module], batches: Iterable[Tensor]) -> None:
             features = [(output + bias.view(1, -1, 1, 1)).relu_() for output in outputs]
 
 
-def save(layers: Iterable[ConvBNReLU], path: Path, metadata: dict[str, str]) -> None:
-    """Writes layers as safetensors, the BN variant, which :func:`load` reads."""
+def named(layers: Iterable[ConvBNReLU]) -> dict[str, Tensor]:
+    """The BN variant's keys → tensors of these layers, which :func:`load` reads."""
     state = {}
     for key, layer in zip(convolution_keys("bn"), layers, strict=True):
         convolution, norm = _parts(layer)
-        state[f"features.{key}.weight"] = convolution.weight
+        state[f"features.{key}.weight"] = convolution.weight.detach()
         for name in ("weight", "bias", "running_mean", "running_var"):
-            state[f"features.{key + 1}.{name}"] = getattr(norm, name)
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in state.items()}, path, metadata
-    )
+            state[f"features.{key + 1}.{name}"] = getattr(norm, name).detach()
+    return state
 
 
 def _parts(layer: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
