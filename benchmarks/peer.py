@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 from arguments import parser
 
+from auxseg.api import configure
 from auxseg.bench.clock import time_in_rounds
-from auxseg.bench.peers import fused, network_step, peer_networks, unfused
+from auxseg.bench.peers.base import fused, network_step
+from auxseg.bench.peers.mtan import mtan, unfused
 from auxseg.report.tables import to_markdown
 
 OPTIMISERS = {"Adam": unfused, "fused AdamW": fused}
@@ -25,10 +27,11 @@ def main() -> None:
     given = options.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = torch.rand(given.batch_size, 3, given.image_size, given.image_size, device=device)
+    configs = {"segnet-1task": configure("segnet-1task", weights="none")}
     runs = {}
     for name, make in OPTIMISERS.items():
-        for title, networks in peer_networks("mtan", given.checkout).items():
-            for side, network in zip(("ours", "theirs"), networks, strict=True):
+        for title, pair in mtan(given.checkout, configs).items():
+            for side, network in (("ours", pair.ours), ("theirs", pair.theirs)):
                 runs[title, name, side] = network_step(network.to(device), image, make).run
     timings = time_in_rounds(runs, device, given.seconds)
     rows = [["training step", "optimiser of both", "ours, ms", "theirs, ms", "times as fast"]]

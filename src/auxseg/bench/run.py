@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from auxseg.bench.clock import Timing, Work, time_in_rounds
 from auxseg.bench.limits import convolutions, matrix_product
 from auxseg.bench.loading import next_batch
 from auxseg.bench.networks import CLASSES, prediction, training_step
-from auxseg.bench.peers import peer_works
+from auxseg.bench.peers import find_pairs
+from auxseg.bench.peers.base import works_of
 from auxseg.config import Config
 from auxseg.models.checkpointing import MODES
 from auxseg.models.encoders.vgg16 import block_channels
@@ -36,13 +37,13 @@ class Plan:
         configs: preset → its configuration, with image size and batch size.
         device: where.
         seconds: roughly how long the rounds of each part take.
-        peers: peer → the folder of its code.
+        peers: peer → the folder of its code, where it wants one.
     """
 
     configs: Mapping[str, Config]
     device: torch.device
     seconds: float
-    peers: Mapping[str, Path]
+    peers: Mapping[str, Path | None]
 
 
 def bench(plan: Plan) -> dict[str, Any]:
@@ -143,11 +144,8 @@ def _row(work: Work, timing: Timing) -> dict[str, Any]:
 
 def _pairs(plan: Plan) -> dict[str, dict[str, Work]]:
     """Title → ours and theirs."""
-    config = next(iter(plan.configs.values()))
-    pairs: dict[str, dict[str, Work]] = {}
-    for name, folder in plan.peers.items():
-        pairs |= peer_works(name, folder, config, plan.device)
-    return pairs
+    pairs = find_pairs(plan.peers, plan.configs)
+    return {title: works_of(pair, plan.device) for title, pair in pairs.items()}
 
 
 def _peers(plan: Plan, pairs: Mapping[str, Mapping[str, Work]]) -> dict[str, Any]:
@@ -192,9 +190,3 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} {device.type} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-def parse_peers(given: Sequence[str]) -> dict[str, Path]:
-    """``NAME=PATH`` … → name → folder."""
-    pairs = (entry.partition("=") for entry in given)
-    return {name: Path(folder).expanduser() for name, _, folder in pairs}

@@ -83,7 +83,8 @@ def _peers(found: Mapping[str, Any]) -> str:
             row = pair[side]
             cells += [f"{1e3 * row['seconds']:.0f}", _spread(row), f"{row['flops'] / 1e9:.0f}"]
         rows.append([*cells, f"{pair['times_as_fast']:.2f}"])
-    return f"{to_markdown(rows)}\nBoth at width 1. Theirs as its code is: float32, eager, Adam."
+    about = "Theirs as its code is: float32, uncompiled; mtan with Adam, smp with our AdamW."
+    return f"{to_markdown(rows)}\n{about}"
 
 
 def _speed(row: Mapping[str, Any]) -> list[str]:

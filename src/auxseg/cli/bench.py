@@ -20,7 +20,8 @@ SMALL = (96, 2)
 
 def bench(arguments: Sequence[str]) -> int:
     """measure training, prediction and loading on this machine, or its need of memory"""
-    from auxseg.bench.run import Plan, memory, parse_peers
+    from auxseg.bench.peers import parse_peers
+    from auxseg.bench.run import Plan, memory
     from auxseg.bench.run import bench as measure
     from auxseg.bench.text import show, show_memory
     from auxseg.devices import pick_device
@@ -43,7 +44,8 @@ def bench(arguments: Sequence[str]) -> int:
         action="append",
         type=str,
         default=[],
-        help="mtan=PATH: also measure the networks of a checkout of github.com/lorenmt/mtan",
+        help="smp: also measure the U-Net of segmentation_models.pytorch over the same encoder; "
+        "mtan=PATH: the networks of a checkout of github.com/lorenmt/mtan",
     )
     parser.add_argument(
         "--memory",
