@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auxseg import farm
 from auxseg.errors import DataError
+from auxseg.experiments import launchers
 from auxseg.runs.directory import RunDirectory
 
 from . import runs
@@ -26,12 +26,12 @@ LINE = (
 
 def in_this_process(jobs: int | None) -> Any:
     """Stands for processes of their own, which take seconds to start."""
-    return farm.one_by_one
+    return launchers.one_by_one
 
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farm, "Processes", in_this_process)
+    monkeypatch.setattr(launchers, "Processes", in_this_process)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def study(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     """A whole study, and what it printed. Copy before writing to it."""
     out = tmp_path_factory.mktemp("study") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(farm, "Processes", in_this_process)
+        patch.setattr(launchers, "Processes", in_this_process)
         outcome = auxseg(*LINE, "--out", out).succeeded()
     return out, outcome.out
 

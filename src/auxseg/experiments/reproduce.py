@@ -10,6 +10,7 @@ from typing import Any
 
 from auxseg import assembly
 from auxseg.config import Config
+from auxseg.data import Dataset
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.launchers import Processes, run_all
 from auxseg.report.page import write_report
@@ -84,7 +85,7 @@ def reproduce(
         raise DataError(f"the test split of {dataset.NAME} has no images")
     for message in data.messages:
         print(message, file=sys.stderr)
-    configs = [_with_weights(config) for config in configs]
+    configs = [_with_weights(config, dataset) for config in configs]
     runs = [
         Run(_with_seed(config, seed), out / "runs" / f"{folder_name(config)}-seed{seed}")
         for seed in range(configs[0].training.seed, configs[0].training.seed + seeds)
@@ -99,7 +100,7 @@ def reproduce(
     failures = run_all(run_one, {run.name: run for run in runs}, Processes(jobs))
     done = [run.directory for run in runs if run.name not in failures]
     if done:
-        rows, text = write_report(out, done, configs[0].data.root)
+        rows, text = write_report(out, done, configs[0].data.root, opened=data)
         print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")
         print(f"\nwritten: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex")
     return [f"{name}: {message}" for name, message in failures.items()]
@@ -117,11 +118,11 @@ def with_equal_weights(config: Config) -> Config:
     return replace(config, tasks=tasks, training=replace(config.training, balancer="equal"))
 
 
-def _with_weights(config: Config) -> Config:
+def _with_weights(config: Config, dataset: Dataset) -> Config:
     """Replaces ``--weights generated`` by the file."""
     if not config.model.pretrained or config.model.weights != GENERATED:
         return config
-    size = assembly.resolve(config, assembly.open_dataset(config.data)).data.image_size
+    size = assembly.resolve(config, dataset).data.image_size
     assert size is not None
     path = generated_weights(config.model.width, size, config.training.accelerator)
     return replace(config, model=replace(config.model, weights=str(path)))
@@ -146,6 +147,7 @@ def run_one(run: Run) -> str:
             "test",
             root=run.config.data.root,
             accelerator=run.config.training.accelerator,
+            opened=result.data,
         )
     )
     seconds = sum(float(row["seconds"]) for row in directory.read_history())

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config, parsing, plain
+from auxseg.data.kept import COLUMNS, KeptSplit, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.runs.files import (
     ImageCounts,
@@ -43,17 +44,18 @@ MAY_DIFFER = frozenset(
 class RunDirectory:
     """Names, reads and writes the files of one run.
 
-    ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
-    completed epoch), ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images),
-    ``steps.csv`` (losses and weights of every step), ``validation.npz`` (what each validation
-    image added to the primary metric in every epoch), ``checkpoints/best.safetensors`` (weights
-    only),
+    ``config.yaml`` (with the data's class names and auxseg's version), ``split.csv`` (the part of
+    every image, by name), ``history.csv`` (a row per completed epoch),
+    ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images), ``steps.csv`` (losses
+    and weights of every step), ``validation.npz`` (what each validation image added to the primary
+    metric in every epoch), ``checkpoints/best.safetensors`` (weights only),
     ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
+        self.split_file = self.path / "split.csv"
         self.history_file = self.path / "history.csv"
         self.steps_file = self.path / "steps.csv"
         self.validation_file = self.path / "validation.npz"
@@ -134,6 +136,22 @@ class RunDirectory:
     def read_counts(self) -> dict[str, int]:
         """How many images the run trained, validated and tested on."""
         return dict(parsing.read_yaml(self.config_file).get("images", {}))
+
+    def write_split(self, parts: Mapping[str, str]) -> None:
+        """Writes ``split.csv``.
+
+        Args:
+            parts: image name → train, val, test or unused, of every image of the data set.
+        """
+        write_rows(self.split_file, [dict(zip(COLUMNS, row, strict=True)) for row in parts.items()])
+
+    def read_split(self) -> KeptSplit | None:
+        """The split that the run was started with; None for a run of before they were kept.
+
+        Raises:
+            DataError: the file was changed, and is malformed.
+        """
+        return read_split(self.split_file) if self.split_file.is_file() else None
 
     # -- metrics and history --------------------------------------------------------------------
 

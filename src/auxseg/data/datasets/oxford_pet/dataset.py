@@ -13,7 +13,7 @@ from auxseg.data.boxes import relative_box
 from auxseg.data.datasets.oxford_pet.download import default_root, download_oxford_pet
 from auxseg.data.datasets.oxford_pet.lists import Entry, read_list, read_part
 from auxseg.data.decode import read_image, read_mask, stretch
-from auxseg.data.options import checked_seed, one_of
+from auxseg.data.options import checked_seed, checked_split, one_of
 from auxseg.data.problems import DataProblemsError
 from auxseg.data.splits import cut, stratified
 from auxseg.errors import DataError
@@ -69,7 +69,7 @@ class OxfordPet(Dataset):
         classes: str = "species",
         border: str = "pet",
     ) -> None:
-        self._split = one_of("split", split or self.SPLITS[0], self.SPLITS)
+        self._split = checked_split(split, self.SPLITS)
         self._seed = checked_seed(split_seed)
         self._classes = one_of("classes", classes, ("species", "breed"))
         self._border = one_of("border", border, tuple(_BORDER))
