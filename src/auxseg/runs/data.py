@@ -77,8 +77,11 @@ def split_to_refit(run: RunDirectory, data: DataConfig) -> KeptSplit | None:
 
 
 def check_classes(dataset: Dataset, classes: ClassNames) -> None:
-    """Raises :class:`UsageError` where a data set's classes are not those of a run."""
-    if dataset.classes != classes:
-        raise UsageError(
-            f"{dataset.NAME}: its classes {dataset.classes} are not those of the run, {classes}"
-        )
+    """Raises :class:`UsageError` where a data set's classes are not those of a run.
+
+    Classes of a kind that the run's data had none of may have come since: no task uses them.
+    """
+    found = dataset.classes
+    pairs = ((found.mask, classes.mask), (found.label, classes.label))
+    if any(known and now != known for now, known in pairs):
+        raise UsageError(f"{dataset.NAME}: its classes {found} are not those of the run, {classes}")
