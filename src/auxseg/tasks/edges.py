@@ -78,8 +78,7 @@ class Edges(Task):
         found = cv2.Canny(
             np.ascontiguousarray(image), self.low, self.high, L2gradient=self.norm == "l2"
         )
-        edges: np.ndarray = found > 0
-        return edges
+        return np.asarray(found > 0)
 
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
         """½ (mean over edge pixels + mean over the others) of each image: logits → (N,).
@@ -129,4 +128,5 @@ def _levels(image: np.ndarray) -> np.ndarray:
     OpenCV rounds as torch does (halves to the even number), in a sixth of the time.
     """
     rows = np.ascontiguousarray(image).reshape(-1, image.shape[-1])
-    return cv2.merge(tuple(cv2.convertScaleAbs(rows, alpha=255).reshape(image.shape)))
+    levels = cv2.convertScaleAbs(rows, alpha=255).reshape(image.shape)
+    return np.asarray(cv2.merge(tuple(levels)))

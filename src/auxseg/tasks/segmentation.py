@@ -72,7 +72,7 @@ class Segmentation(Task):
 
     def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
         """Pixels in intersection and union of each class, (N, 2K)."""
-        pixels = self.pixels(prediction, value).unflatten(1, (-1, 3))
+        pixels = self.pixels(prediction, value).view(len(value), len(self.classes.mask), 3)
         return pixels[..., :2].flatten(1).float()
 
     def pool(self, counts: np.ndarray) -> np.ndarray:

@@ -186,7 +186,7 @@ class OxfordPet(Dataset):
         if trimap.min() < 1 or trimap.max() > 3:
             wrong = trimap[(trimap < 1) | (trimap > 3)].flat[0]
             raise DataError(f"{path}: value {wrong}; a trimap holds 1 pet, 2 background, 3 border")
-        return lookup[trimap]
+        return np.asarray(lookup[trimap])
 
     def _read_box(self, index: int, shape: tuple[int, ...]) -> np.ndarray | None:
         path = self._xml(index)
