@@ -153,7 +153,7 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
         (b"image,part\na.jpg,\n", ("line 2", "''", "train, val, test, unused")),
         (b"image,part\n,train\n", ("line 2", "name")),
         (b"image,part\na.jpg,train\na.jpg,test\n", ("line 3", "a.jpg", "already")),
-        (b'image,part\n"a.jpg,train\n', ("cannot be read", "image,part")),
+        (b'image,part\n"a.jpg,train\n', ("line 2", "train, val, test, unused")),
         (None, ("cannot be read", "No such file", "image,part")),
     ],
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.errors import DataError
@@ -126,23 +127,34 @@ def read_split(path: Path) -> KeptSplit:
     try:
         # utf-8-sig: spreadsheets put a byte order mark first. File names may be no text at all.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = tuple(cell.strip() for cell in next(reader, []))
-            if header != COLUMNS:
-                raise DataError(f"{path} line 1: the header has to be {','.join(COLUMNS)}")
-            for cells in reader:
-                if cells:
-                    name, part = _row(f"{path} line {reader.line_num}", cells, parts)
-                    parts[name] = part
-    except (OSError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+            for line, cells in _lines(path, file):
+                name, part = _row(f"{path} line {line}", cells, parts)
+                parts[name] = part
+    except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({reason}); a split file is a table with the columns "
+            f"{path}: cannot be read ({error.strerror}); a split file is a table with the columns "
             f"{','.join(COLUMNS)}"
         ) from None
     if not parts:
         raise DataError(f"{path}: holds no image; it needs a row {','.join(COLUMNS)} for each")
     return KeptSplit(path, parts)
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of every line below the header that is not empty."""
+    reader = csv.reader(file, strict=True)
+    try:
+        header = tuple(cell.strip() for cell in next(reader, []))
+        if header != COLUMNS:
+            raise DataError(f"{path} line 1: the header has to be {','.join(COLUMNS)}")
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(
+            f"{path} line {reader.line_num}: {error}; a row is an image's name and its part "
+            f"({', '.join(ALLOWED)}), with a comma between them"
+        ) from None
 
 
 def _row(where: str, cells: Sequence[str], known: Mapping[str, str]) -> tuple[str, str]:

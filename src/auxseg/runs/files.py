@@ -16,6 +16,9 @@ import numpy as np
 
 from auxseg.errors import DataError, UsageError
 
+#: How tables are encoded. File names may hold bytes that are no text: they come back as they were.
+_ENCODING = ("utf-8", "surrogateescape")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -32,6 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
+    """Raises :class:`DataError` in one line where the block cannot write."""
     try:
         yield
     except OSError as error:
@@ -60,7 +64,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """
     if not path.is_file():
         return []
-    text = path.read_bytes().decode(*_NAMES)
+    text = path.read_bytes().decode(*_ENCODING)
     whole = text[: text.rfind("\n") + 1]
     return list(csv.DictReader(io.StringIO(whole, newline="")))
 
@@ -89,10 +93,6 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         stream.write(_lines(rows, header))
 
 
-#: File names may hold bytes that are no text: they come back as they were.
-_NAMES = ("utf-8", "surrogateescape")
-
-
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
@@ -100,7 +100,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     stream = io.StringIO(newline="")
     csv.DictWriter(stream, columns, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode(*_NAMES)
+    return stream.getvalue().encode(*_ENCODING)
 
 
 def _header(path: Path) -> list[str] | None:
@@ -113,7 +113,7 @@ def _header(path: Path) -> list[str] | None:
             return None
         stream.seek(-1, os.SEEK_END)
         whole = stream.read() == b"\n"
-    return next(csv.reader([first.decode(*_NAMES)])) if whole else None
+    return next(csv.reader([first.decode(*_ENCODING)])) if whole else None
 
 
 def cell(value: Any) -> Any:
