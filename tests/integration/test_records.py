@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pytorch_lightning import LightningModule, Trainer
 
+from auxseg.runs import files
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
 
@@ -118,6 +119,23 @@ def test_the_losses_of_an_epoch_s_steps_have_the_history_s_mean(trained: Path) -
             assert mean == pytest.approx(float(epoch[f"train/{name}/loss"]), rel=1e-4)
 
 
+def test_every_epoch_adds_its_rows_and_writes_no_other(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long run would spend its time on its own records else."""
+    written: list[str] = []
+    whole = files.write_rows
+
+    def writing(path: Path, rows: list[dict[str, str]]) -> None:
+        written.append(path.name)
+        whole(path, rows)
+
+    monkeypatch.setattr(files, "write_rows", writing)
+    auxseg(*LINE, "--out", tmp_path / "run").succeeded()
+    assert sorted(written) == ["history.csv", "steps.csv"]
+    assert_same_records(tmp_path / "run", straight)
+
+
 # -- resuming ----------------------------------------------------------------------------------
 
 
@@ -170,7 +188,8 @@ def test_half_written_records_do_no_harm(
     with monkeypatch.context() as patch:
         killed(run, 2, patch)
     (run / ".validation.npz.4711.tmp").write_bytes(b"half")
-    (run / ".steps.csv.4711.tmp").write_text("epoch,st")
+    with (run / "steps.csv").open("a", encoding="utf-8") as file:
+        file.write("3,9,0.5")  # a line without its end
     auxseg(*LINE, "--out", run, "--resume").succeeded()
     assert_same_records(run, straight)
 

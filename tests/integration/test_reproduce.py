@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from auxseg.experiments import launchers
+from auxseg.experiments import reproduce as module
+
 from . import runs
 from .command import TINY, Outcome, auxseg
+from .opened import count_opened
 
 PRESETS = ("segnet-1task-scratch", "segnet-3task")
 LINE = ("reproduce", "--presets", f"[{','.join(PRESETS)}]", *TINY, "--epochs", "1")
@@ -132,6 +136,28 @@ def test_options_of_a_task_reach_the_presets_that_have_it(cache: Path, tmp_path:
     assert tasks["segnet-1task"]["options"] == tasks["segnet-1task"]["weights"] == {}
     assert tasks["segnet-noisy"]["options"] == {"denoising": {"std": 25}}
     assert tasks["segnet-noisy"]["weights"] == {"denoising": 0.3}
+
+
+def test_the_data_are_opened_once_for_checks_and_report(
+    reproduced: Reproduced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By this process; each that trains opens its own."""
+    out = Path(shutil.copytree(reproduced[0], tmp_path / "out"))
+    monkeypatch.setattr(module, "run_all", lambda *_: {})
+    opened = count_opened(monkeypatch)
+    auxseg(*LINE, "--seeds", "2", "--out", out).succeeded()
+    assert opened == {"Shapes": 1, "decoded": 1}
+
+
+def test_a_run_is_tested_on_the_data_that_it_was_trained_on(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are still open."""
+    monkeypatch.setattr(module, "Processes", lambda jobs: launchers.one_by_one)
+    opened = count_opened(monkeypatch)
+    line = ("reproduce", *TINY, "--epochs", "1", "--presets", "segnet-1task-scratch")
+    auxseg(*line, "--out", tmp_path / "out").succeeded()
+    assert opened == {"Shapes": 2, "decoded": 2}
 
 
 @pytest.mark.parametrize(

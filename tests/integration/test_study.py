@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auxseg import farm
 from auxseg.errors import DataError
+from auxseg.experiments import launchers
 from auxseg.runs.directory import RunDirectory
 
-from . import runs
-from .command import TINY, auxseg
+from . import photos, runs
+from .command import TINY, TINY_MODEL, auxseg
+from .opened import count_opened
 
 CANDIDATES = ("bbox", "edges")
 LINE = (
@@ -26,12 +27,12 @@ LINE = (
 
 def in_this_process(jobs: int | None) -> Any:
     """Stands for processes of their own, which take seconds to start."""
-    return farm.one_by_one
+    return launchers.one_by_one
 
 
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farm, "Processes", in_this_process)
+    monkeypatch.setattr(launchers, "Processes", in_this_process)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def study(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     """A whole study, and what it printed. Copy before writing to it."""
     out = tmp_path_factory.mktemp("study") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(farm, "Processes", in_this_process)
+        patch.setattr(launchers, "Processes", in_this_process)
         outcome = auxseg(*LINE, "--out", out).succeeded()
     return out, outcome.out
 
@@ -246,3 +247,111 @@ def test_runs_farmed_out_by_submitit(tmp_path: Path) -> None:
     assert "2 jobs submitted" in outcome.out
     assert len(contents(out)["systems"]) == 2
     assert any((out / "cluster").iterdir())
+
+
+# -- the data --------------------------------------------------------------------------------------
+
+
+def nothing_runs(work: Any, items: Any) -> Any:
+    """Stands for processes of their own, in which runs open their data themselves."""
+    return iter([(name, "trained elsewhere") for name in items])
+
+
+def best_wins(results: Any) -> Any:
+    """Stands for a system that helps: in so few epochs none does."""
+    return {labels: next(r for r in rows if r.against) for labels, rows in results.rows.items()}
+
+
+@pytest.mark.parametrize("auxiliary", [(), ("--auxiliary", "edges,denoising")])
+def test_a_study_opens_its_data_once(
+    auxiliary: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find the candidates, to check them and the numbers of labels, with unlabelled photos."""
+    monkeypatch.setattr(launchers, "Processes", lambda jobs: nothing_runs)
+    further = photos.folder(tmp_path / "further", count=3) / "images"
+    opened = count_opened(monkeypatch)
+    line = ("study", *TINY, "--epochs", "1", "--labels", "4,8,all", *auxiliary)
+    outcome = auxseg(*line, "--unlabelled", further, "--out", tmp_path / "out")
+    assert "trained elsewhere" in outcome.out
+    assert opened == {"Shapes": 1, "Unlabelled": 1, "decoded": 2}
+
+
+def test_collecting_and_confirming_open_no_more(
+    study: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(study[0], tmp_path / "out"))
+    monkeypatch.setattr("auxseg.experiments.study.confirm.winners", best_wins)
+    opened = count_opened(monkeypatch)
+    auxseg(*LINE, "--collect", "--out", out).succeeded()
+    assert opened == {"Shapes": 1, "decoded": 1}
+    assert len(list(out.glob("runs/*/test.npz"))) == 8
+
+
+def folder_study(root: Path, out: Path, *options: str) -> Any:
+    line = ("study", *TINY_MODEL, "--batch-size", "2", "--epochs", "1", "--auxiliary", "edges")
+    fixed = ("--data", "folder", "--root", root, "--delta-m", "false", "--out", out)
+    return auxseg(*line, "--model.architecture", "hard-sharing", *fixed, *options)
+
+
+@pytest.fixture
+def of_photos(tmp_path: Path) -> tuple[Path, Path]:
+    """A study on a folder of ten photos, and the folder."""
+    root = photos.folder(tmp_path / "photos", count=10)
+    folder_study(root, tmp_path / "out", "--seeds", "2").succeeded()
+    return tmp_path / "out", root
+
+
+def add_photos(root: Path) -> None:
+    for number in range(50, 60):
+        photos.write(root / "images" / f"{number}.jpg", photos.photo(number))
+        photos.write(root / "masks" / f"{number}.png", photos.mask(number))
+
+
+def test_the_confirmation_takes_the_test_images_of_the_runs(
+    of_photos: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos that came since are none of them."""
+    out, root = of_photos
+    monkeypatch.setattr("auxseg.experiments.study.confirm.winners", best_wins)
+    add_photos(root)
+    folder_study(root, out, "--seeds", "2", "--collect").succeeded()
+    for seed in (0, 1):
+        run = RunDirectory(out / "runs" / f"segmentation-seed{seed}")
+        kept, tested = run.read_split(), run.read_test()
+        assert kept is not None
+        assert tested is not None
+        expected = [int(name[:2]) for name, part in kept.parts.items() if part == "test"]
+        assert tested.images.tolist() == expected
+        assert max(expected) < 10
+
+
+def test_runs_on_other_photos_are_not_compared(of_photos: tuple[Path, Path]) -> None:
+    """A seed that was added after photos were: its training images are other ones."""
+    out, root = of_photos
+    add_photos(root)
+    folder_study(root, out, "--seeds", "3").failed(1, "segmentation-seed2", "other images")
+
+
+def test_a_run_that_went_on_with_more_photos_is_not_compared(of_photos: tuple[Path, Path]) -> None:
+    """Validated on the same images, trained on more."""
+    out, root = of_photos
+    run = out / "runs" / "segmentation-seed1"
+    split = (run / "split.csv").read_text(encoding="utf-8")
+    (run / "split.csv").write_text(f"{split}50.jpg,train\n", encoding="utf-8")
+    outcome = folder_study(root, out, "--seeds", "2", "--collect")
+    outcome.failed(1, "segmentation-seed1", "other images")
+
+
+def test_a_run_whose_record_is_shorter_than_the_average_is_told(
+    study: tuple[Path, str], tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(study[0], tmp_path / "out"))
+    run = RunDirectory(out / "runs" / "segmentation-seed1")
+    validation = run.read_validation()
+    assert validation is not None
+    run.drop_after(0)
+    for row in runs.history(study[0] / "runs" / "segmentation-seed1"):
+        run.append_history(row)
+    run.append_validation(2, validation.images, validation.counts[1])
+    outcome = auxseg(*LINE, "--average", "2", "--collect", "--out", out)
+    outcome.failed(1, str(run.validation_file), "1 of the last 2 epochs")

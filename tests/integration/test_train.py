@@ -20,7 +20,14 @@ from auxseg.tasks.segmentation import Segmentation
 from . import photos, runs
 from .command import TINY, TINY_MODEL, auxseg
 
-FILES = {"config.yaml", "history.csv", "steps.csv", "validation.npz", "metrics-val.json"}
+FILES = {
+    "config.yaml",
+    "split.csv",
+    "history.csv",
+    "steps.csv",
+    "validation.npz",
+    "metrics-val.json",
+}
 WEIGHTS = {"checkpoints/best.safetensors", "checkpoints/last.ckpt"}
 
 

@@ -18,7 +18,7 @@ TASKS = ("segmentation", "bbox")
 def a_system(folder: Path, rows: list[dict[str, Any]]) -> Any:
     """What the curves read of a system: its tasks, its name, its first run."""
     run = RunDirectory(folder)
-    run.write_steps(rows)
+    run.append_steps(rows)
     config = SimpleNamespace(tasks=SimpleNamespace(names=TASKS))
     return SimpleNamespace(name="system", config=config, runs=(run,))
 

@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Any:
         config = replace(config, data=replace(config.data, image_size=32))
         directory = RunDirectory(path)
         directory.write_config(config, ClassNames(classes, ("cat", "dog")), "0", counts)
-        directory.write_history([{"epoch": 1, "seconds": 2.0}])
+        directory.append_history({"epoch": 1, "seconds": 2.0})
         directory.write_metrics("val", {})
         return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from auxseg.config.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.cache import DecodedArrays, decoded
 from auxseg.data.datasets.unlabelled import Unlabelled
+from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
 from auxseg.data.loaders import Reader
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
@@ -33,6 +35,8 @@ class Data:
     Attributes:
         split: readable images only; ``train`` after ``--limit``; under ``--train-on train+val``
             it holds the validation images, and ``val`` nothing.
+        parts: image name → its part (train, val, test or unused), of every image, readable or
+            not, whatever ``--limit`` and ``--train-on`` make of it: what a run keeps.
         masks: the training images whose masks may be seen (``--labels``); None for all.
         messages: what a user should read once: notes and images left out.
         unlabelled: further training images (``--unlabelled``); None without any.
@@ -41,6 +45,7 @@ class Data:
     dataset: Dataset
     arrays: DecodedArrays
     split: Split
+    parts: Mapping[str, str]
     masks: tuple[int, ...] | None
     messages: tuple[str, ...]
     unlabelled: UnlabelledImages | None = None
@@ -76,7 +81,10 @@ class UnlabelledImages:
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """The data set that the configuration names, not yet decoded."""
+    """The data set that the configuration names, not yet decoded.
+
+    A split file stands beside the data set, which then is opened with its usual split.
+    """
     cls = DATASETS[config.name]
     options = dict(config.options)
     if config.ignore_index is not None:
@@ -88,7 +96,7 @@ def open_dataset(config: DataConfig) -> Dataset:
         "data.options",
         options,
         root=Path(config.root).expanduser() if config.root else None,
-        split=config.split,
+        split=None if is_split_file(config.split) else config.split,
         split_seed=config.split_seed,
     )
 
@@ -113,19 +121,50 @@ def measured(config: Config) -> Config:
     return replace(config, data=replace(config.data, unlabelled=None))
 
 
-def open_data(config: Config, dataset: Dataset | None = None) -> Data:
+def open_data(
+    config: Config,
+    dataset: Dataset | None = None,
+    *,
+    kept: KeptSplit | None = None,
+    opened: Data | None = None,
+) -> Data:
     """Opens or builds the decoded cache and draws the subsets of ``--limit`` and ``--labels``.
 
     Args:
         dataset: the configuration's, where it is open already.
+        kept: a run's split, which comes before that of the configuration.
+        opened: the same data set at the same size (and, with ``--unlabelled``, the same folder and
+            split), however it is drawn from: what is open is taken from there.
+
+    Raises:
+        UsageError, DataError: one line each; a split file is read before anything is decoded.
     """
+    if opened is not None:
+        dataset = opened.dataset
     dataset = dataset or open_dataset(config.data)
+    named = named_split(dataset, kept or _split_file(config.data))
     size = config.data.image_size or dataset.IMAGE_SIZE
-    arrays = decoded(dataset, size, _cache_dir(config.data))
-    parts = dataset.split()
+    arrays = opened.arrays if opened else decoded(dataset, size, _cache_dir(config.data))
+    split, masks = _subsets(config, named.split, arrays)
+    unlabelled, further = _open_unlabelled(config, dataset, arrays, split, opened)
+    messages = (*dataset.notes, *named.notes, *arrays.problems, *further)
+    return Data(dataset, arrays, split, named.parts, masks, messages, unlabelled)
+
+
+def _split_file(config: DataConfig) -> KeptSplit | None:
+    """The split of ``--split FILE.csv``; None where a split is named, or none."""
+    if config.split is None or not is_split_file(config.split):
+        return None
+    return read_split(Path(config.split).expanduser())
+
+
+def _subsets(
+    config: Config, whole: Split, arrays: DecodedArrays
+) -> tuple[Split, tuple[int, ...] | None]:
+    """The readable images that a run trains, chooses and tests on, and whose masks it sees."""
     train, val, test = (
         tuple(index for index in part if arrays.readable[index])
-        for part in (parts.train, parts.val, parts.test)
+        for part in (whole.train, whole.val, whole.test)
     )
     if config.data.train_on == "train+val":
         train, val = tuple(sorted((*train, *val))), ()
@@ -136,20 +175,20 @@ def open_data(config: Config, dataset: Dataset | None = None) -> Data:
     if config.data.labels is not None:
         masked = tuple(index for index in train if arrays.has_mask[index])
         masks = _draw(masked, config.data.labels, arrays, seed, "data.labels", "training masks")
-    split = Split(train, val, test)
-    unlabelled, further = _open_unlabelled(config, dataset, arrays, split)
-    messages = (*dataset.notes, *arrays.problems, *further)
-    return Data(dataset, arrays, split, masks, messages, unlabelled)
+    return Split(train, val, test), masks
 
 
 def _open_unlabelled(
-    config: Config, dataset: Dataset, arrays: DecodedArrays, split: Split
+    config: Config, dataset: Dataset, arrays: DecodedArrays, split: Split, opened: Data | None
 ) -> tuple[UnlabelledImages | None, tuple[str, ...]]:
     """The images of ``--unlabelled``, where a task can learn from them, and what to say of them."""
     if config.data.unlabelled is None:
         return None, ()
+    learning = _learns_without_labels(config)
+    if learning and opened is not None and opened.unlabelled is not None:
+        return opened.unlabelled, ()
     source = Unlabelled(Path(config.data.unlabelled).expanduser())
-    if not _learns_without_labels(config):
+    if not learning:
         able = ", ".join(name for name, task in TASKS.items() if task.SELF_SUPERVISED)
         note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
         return None, (note,)

@@ -49,7 +49,7 @@ class GradientBalancer(Balancer):
         # One task alone has nothing to be combined with.
         alone = len(jacobian) == 1
         vector, weights = (jacobian[0], jacobian.new_ones(1)) if alone else self.combine(jacobian)
-        parts = vector.split([parameter.numel() for parameter in step.shared])
+        parts = torch.split(vector, [parameter.numel() for parameter in step.shared])
         for parameter, part, used in zip(step.shared, parts, reached, strict=True):
             parameter.grad = _laid_out(part.view_as(parameter), parameter) if used else None
         return {} if weights is None else named(step.losses, weights)

@@ -26,7 +26,7 @@ CLUSTERS = ("slurm", "local")
 
 def study(arguments: Sequence[str]) -> int:
     """find out which auxiliary tasks help a target task, with seeds, intervals and verdicts"""
-    from auxseg.assembly import CHOICES
+    from auxseg.assembly import CHOICES, measured, open_data
     from auxseg.experiments.launchers import Cluster, Launcher, Processes
     from auxseg.experiments.reproduce import DEMONSTRATION
     from auxseg.experiments.study.design import Design
@@ -57,9 +57,10 @@ def study(arguments: Sequence[str]) -> int:
             f"--average: {parsed.average} is not between 1 and the {config.training.epochs} epochs"
         )
     first = config.training.seed
+    data = None if candidates else open_data(measured(config))
     design = Design(
         target=parsed.target,
-        auxiliary=tuple(candidates) or teachable(config, parsed.target),
+        auxiliary=teachable(config, parsed.target, data) if data else tuple(candidates),
         kind=parsed.design,
         labels=tuple(map(_count, split_names("--labels", parsed.labels))),
         seeds=tuple(range(first, first + parsed.seeds)),
@@ -72,7 +73,7 @@ def study(arguments: Sequence[str]) -> int:
         launch = Cluster(parsed.cluster, out / "cluster", parsed.cluster_options)
     if parsed.collect:
         launch = None
-    failures = run_study(design, config, out, launch)
+    failures = run_study(design, config, out, launch, data)
     for failure in failures:
         print(f"auxseg: {failure}", file=sys.stderr)
     return 1 if failures else 0

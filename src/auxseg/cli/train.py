@@ -14,6 +14,8 @@ from auxseg.errors import UsageError
 def train(arguments: Sequence[str]) -> int:
     """train one system into a run directory"""
     from auxseg.assembly import CHOICES
+    from auxseg.runs.data import split_to_refit
+    from auxseg.runs.directory import RunDirectory
     from auxseg.training.fit import train as fit
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
@@ -38,7 +40,9 @@ def train(arguments: Sequence[str]) -> int:
     # Once more, now that the preset is known: its settings lie below those of files and options.
     parser.set_defaults(system.defaults())
     parsed = parser.parse(arguments)
-    result = fit(to_config(parsed.preset, parsed, CHOICES), parsed.out, resume=parsed.resume)
+    config = to_config(parsed.preset, parsed, CHOICES)
+    split = split_to_refit(RunDirectory(first.tuned), config.data) if first.tuned else None
+    result = fit(config, parsed.out, resume=parsed.resume, split=split)
     if _first_process():
         which = "its last epoch; there were no images to validate on"
         if any(value is not None for value in result.metrics.values()):

@@ -76,7 +76,8 @@ class DataConfig(_Ranged):
     root: str | None = option(None, "the data set's folder", flag="root")
     split: str | None = option(
         None,
-        "how images are split into train, val and test; the data set's first by default",
+        "how images are split into train, val and test: the name of one of the data set's splits, "
+        "the first by default, or a split file (FILE.csv, such as the split.csv of a run)",
         flag="split",
     )
     split_seed: int = option(

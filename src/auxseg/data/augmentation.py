@@ -69,7 +69,8 @@ class Draws:
         hue = _YIQ_TO_RGB @ np.array(rows).transpose(2, 0, 1) @ _RGB_TO_YIQ
         keep = self.saturation[:, None, None]
         saturation = keep * np.eye(3) + (1 - keep) * np.tile(LUMA, (3, 1))
-        return (self.contrast * self.brightness)[:, None, None] * (hue @ saturation)
+        gain = (self.contrast * self.brightness)[:, None, None]
+        return np.asarray(gain * (hue @ saturation))
 
     def grey_share(self) -> np.ndarray:
         """float64 (N,): how much of the image's mean grey is added to every channel.
@@ -77,7 +78,7 @@ class Draws:
         Contrast works about the mean grey of the brightened image; saturation and hue leave
         that grey as it is.
         """
-        return (1 - self.contrast) * self.brightness
+        return np.asarray((1 - self.contrast) * self.brightness)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,4 +230,4 @@ def _move_boxes(box: Tensor, affine: np.ndarray, shape: torch.Size, min_visible:
 
 
 def _area(box: np.ndarray) -> np.ndarray:
-    return np.prod(box[:, 2:] - box[:, :2], axis=1)
+    return np.asarray(np.prod(box[:, 2:] - box[:, :2], axis=1))

@@ -9,6 +9,9 @@ from typing import ClassVar
 
 from auxseg.types import ClassNames, Sample
 
+#: The parts of a split.
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -66,7 +69,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """The image's file name without folder, for messages and output files."""
+        """The image's file name without folder, which no other image of the data set has.
+
+        It names the image in messages, output files and kept splits
+        (:mod:`auxseg.data.kept`).
+        """
 
     @abstractmethod
     def sources(self, index: int) -> tuple[Path, ...]:

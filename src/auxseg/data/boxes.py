@@ -34,7 +34,7 @@ def relative_box(pixels: Sequence[float], width: int, height: int, where: str) -
         raise DataError(
             f"{where}: box {describe(pixels)} lies outside of its image ({width} × {height} pixels)"
         )
-    relative = np.clip(box / limits, 0.0, 1.0).astype(np.float32)
+    relative: np.ndarray = np.clip(box / limits, 0.0, 1.0).astype(np.float32)
     if (relative[:2] >= relative[2:]).any():
         raise DataError(
             f"{where}: box {describe(pixels)} has no area inside its image "

@@ -14,7 +14,7 @@ import numpy as np
 
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS
-from auxseg.data.base import Dataset
+from auxseg.data.base import PARTS, Dataset
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
@@ -133,7 +133,7 @@ def _count(dataset: Dataset, findings: Sequence[_Finding]) -> dict[str, str]:
         "with class": labels.total(),
         "with box": sum(finding.has_box for finding in findings),
         **{f"images of {name}": labels[i] for i, name in enumerate(dataset.label_classes)},
-        **{f"images in {part}": len(getattr(split, part)) for part in ("train", "val", "test")},
+        **{f"images in {part}": len(getattr(split, part)) for part in PARTS},
     }
     return {**{key: str(value) for key, value in counts.items()}, **_shares(dataset, masks)}
 

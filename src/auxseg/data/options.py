@@ -15,6 +15,16 @@ def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
+def checked_split(split: str | None, splits: Sequence[str]) -> str:
+    """Returns the split, the first one for None; raises UsageError for an unknown one."""
+    if split is not None and split not in splits:
+        raise UsageError(
+            f"split: {split!r} is not one of {', '.join(splits)}, nor a split file (FILE.csv, such "
+            "as the split.csv of a run)"
+        )
+    return split or splits[0]
+
+
 def checked_seed(split_seed: int) -> int:
     """Returns ``split_seed``, or raises UsageError if it is negative."""
     if split_seed < 0:

@@ -10,6 +10,7 @@ from typing import Any
 
 from auxseg import assembly
 from auxseg.config import Config
+from auxseg.data import Dataset
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.launchers import Processes, run_all
 from auxseg.report.page import write_report
@@ -75,16 +76,14 @@ def reproduce(
     dataset = assembly.open_dataset(configs[0].data)
     for config in configs:  # a mistake that all share is told before the first hour, not after
         assembly.check_weights(config)
-        tasks = assembly.make_tasks(config, dataset.classes)
-        assembly.make_views(config, tasks)
-        assembly.make_balancer(config, tasks)
+        assembly.check(config, dataset.classes)
     # Decoded once, not by every process; unlabelled images, too, if a system wants them.
     data = assembly.open_data(max(configs, key=assembly.unlabelled_per_step), dataset)
     if not data.split.test:
         raise DataError(f"the test split of {dataset.NAME} has no images")
     for message in data.messages:
         print(message, file=sys.stderr)
-    configs = [_with_weights(config) for config in configs]
+    configs = [_with_weights(config, dataset) for config in configs]
     runs = [
         Run(_with_seed(config, seed), out / "runs" / f"{folder_name(config)}-seed{seed}")
         for seed in range(configs[0].training.seed, configs[0].training.seed + seeds)
@@ -99,7 +98,7 @@ def reproduce(
     failures = run_all(run_one, {run.name: run for run in runs}, Processes(jobs))
     done = [run.directory for run in runs if run.name not in failures]
     if done:
-        rows, text = write_report(out, done, configs[0].data.root)
+        rows, text = write_report(out, done, configs[0].data.root, opened=data)
         print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")
         print(f"\nwritten: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex")
     return [f"{name}: {message}" for name, message in failures.items()]
@@ -117,11 +116,11 @@ def with_equal_weights(config: Config) -> Config:
     return replace(config, tasks=tasks, training=replace(config.training, balancer="equal"))
 
 
-def _with_weights(config: Config) -> Config:
+def _with_weights(config: Config, dataset: Dataset) -> Config:
     """Replaces ``--weights generated`` by the file."""
     if not config.model.pretrained or config.model.weights != GENERATED:
         return config
-    size = assembly.resolve(config, assembly.open_dataset(config.data)).data.image_size
+    size = assembly.resolve(config, dataset).data.image_size
     assert size is not None
     model = config.model
     path = generated_weights(model.encoder, model.width, size, config.training.accelerator)
@@ -147,6 +146,7 @@ def run_one(run: Run) -> str:
             "test",
             root=run.config.data.root,
             accelerator=run.config.training.accelerator,
+            opened=result.data,
         )
     )
     seconds = sum(float(row["seconds"]) for row in directory.read_history())

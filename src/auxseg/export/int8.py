@@ -18,6 +18,7 @@ from auxseg.errors import DataError
 from auxseg.export.formats import quiet, with_metadata
 from auxseg.export.metadata import as_text
 from auxseg.predict.exported import OnnxNetwork
+from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
 from auxseg.types import Batch
@@ -76,8 +77,7 @@ def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str
     import onnx
 
     config, classes = run.read_config()
-    config = assembly.measured(assembly.moved(config, root))
-    data = assembly.open_data(config)
+    data = open_run_data(run, root)
     task = assembly.make_tasks(config, classes)["segmentation"]
     # A loader for this task alone: its view is the photo as it is, which is what the file takes.
     loader = assembly.make_eval_loader(config, data, {"segmentation": task}, "val")

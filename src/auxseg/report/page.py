@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from auxseg.assembly import Data
 from auxseg.errors import AuxsegError
 from auxseg.report.html import Section, write_page
 from auxseg.report.photos import open_photos
@@ -34,13 +35,18 @@ from auxseg.runs.files import check_folder, write_text
 
 
 def write_report(
-    out: Path, directories: Sequence[str | Path], root: str | None = None
+    out: Path,
+    directories: Sequence[str | Path],
+    root: str | None = None,
+    *,
+    opened: Data | None = None,
 ) -> tuple[list[list[str]], str]:
     """Writes ``report.html``, ``table1.md``, ``table1.csv``, ``table1.tex`` and ``figures/``.
 
     Args:
         directories: finished runs; those that differ in their seed alone are one system.
         root: where the data set lies now, if it moved since training.
+        opened: the runs' data set, decoded at their size, where it is open already.
 
     Returns:
         Table 1, rows of cells, and its caption.
@@ -58,17 +64,19 @@ def write_report(
     write_text(out / "table1.md", f"{to_markdown(rows)}\n\n{text}\n")
     write_text(out / "table1.csv", to_csv(rows))
     write_text(out / "table1.tex", to_latex(rows, text))
-    sections = [table_section(rows, text), *_figures(systems, split, root)]
+    sections = [table_section(rows, text), *_figures(systems, split, root, opened)]
     sections.append(configuration_section(systems))
     title = f"{len(systems)} systems on {systems[0].config.data.name}"
     write_page(out / "report.html", title, sections)
     return rows, text
 
 
-def _figures(systems: Sequence[System], split: str, root: str | None) -> list[Section]:
+def _figures(
+    systems: Sequence[System], split: str, root: str | None, opened: Data | None
+) -> list[Section]:
     """The paper's figures in its order; without the data, those that need none."""
     try:
-        photos = open_photos(systems, split, root)
+        photos = open_photos(systems, split, root, opened)
     except AuxsegError as error:
         missing = Section("Photos: not shown", [f"The data cannot be read: {error}"])
         found = [curves_section(systems), steps_section(systems), missing]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from auxseg import assembly
+from auxseg.config import DataConfig
 from auxseg.predict import Predictor, load
 from auxseg.report.gallery import SCORE, Choice, choose
-from auxseg.report.systems import System, photo_source
+from auxseg.report.systems import System, same_photos
+from auxseg.runs.data import open_run_data
+from auxseg.runs.directory import RunDirectory
 from auxseg.types import Sample
 
 
@@ -46,21 +48,27 @@ class Photos:
         return self.data.dataset.read(index)
 
 
-def open_photos(systems: Sequence[System], split: str, root: str | None) -> Photos:
-    """Opens the data of the first system, and loads every system that was trained on them.
+def open_photos(
+    systems: Sequence[System],
+    split: str,
+    root: str | None,
+    opened: assembly.Data | None = None,
+) -> Photos:
+    """Opens the data of the first system, and loads every system that was measured on them.
 
     Args:
         root: where the data set lies now, if it moved since training.
+        opened: the first system's data set, decoded at its size, where it is open already.
 
     Raises:
         AuxsegError: the data cannot be read.
     """
-    data = assembly.open_data(assembly.measured(assembly.moved(systems[0].config, root)))
+    data = open_run_data(systems[0].runs[0], root, opened=opened)
 
-    def source(system: System) -> tuple[Any, ...]:
-        return photo_source(assembly.moved(system.config, root).data)
+    def shown(system: System) -> tuple[DataConfig, RunDirectory]:
+        return assembly.moved(system.config, root).data, system.runs[0]
 
-    same = [system for system in systems if source(system) == source(systems[0])]
+    same = [one for one in systems if same_photos(shown(systems[0]), shown(one), split)]
     scores = {system.name: system.runs[0].read_scores(split) for system in same}
     held_out = getattr(data.split, split)
     names = [data.dataset.name(index) for index in held_out]

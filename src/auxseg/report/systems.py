@@ -10,6 +10,7 @@ from typing import Any
 
 from auxseg.config import Config, DataConfig
 from auxseg.config.presets import PRESETS
+from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError
 from auxseg.report.table1 import SystemResult
 from auxseg.runs.cost import cost
@@ -165,19 +166,32 @@ def measured_split(systems: Sequence[System]) -> str:
 
 
 def comparable(systems: Sequence[System], split: str) -> bool:
-    """Whether all were measured on the same images at the same size."""
-    return len({repr(_measured_on(system, split)) for system in systems}) == 1
+    """Whether all runs were measured on the same images at the same size."""
+    how = {(one.config.data.image_size, one.classes, one.counts.get(split)) for one in systems}
+    runs = [(one.config.data, run) for one in systems for run in one.runs]
+    return len(how) == 1 and all(same_photos(runs[0], run, split) for run in runs)
 
 
-def _measured_on(system: System, split: str) -> tuple[Any, ...]:
-    data = system.config.data
-    return (photo_source(data), data.image_size, system.classes, system.counts.get(split))
+def same_photos(
+    one: tuple[DataConfig, RunDirectory], other: tuple[DataConfig, RunDirectory], part: str
+) -> bool:
+    """Whether two runs have the same images in a part, however many they were trained on."""
+    (data, run), (other_data, other_run) = one, other
+    if _source(data) != _source(other_data):
+        return False
+    kept, other_kept = run.read_split(), other_run.read_split()
+    if kept is None or other_kept is None:  # of before they were kept: drawn by the same rule
+        return (data.split, data.split_seed) == (other_data.split, other_data.split_seed)
+    return _names(kept, part) == _names(other_kept, part)
 
 
-def photo_source(data: DataConfig) -> tuple[Any, ...]:
-    """What decides which photos there are, and not how many of them are trained on."""
-    where = (data.name, _place(data), data.split, data.split_seed)
-    return (*where, data.ignore_index, data.options)
+def _source(data: DataConfig) -> tuple[Any, ...]:
+    """What decides which photos there are and what is known of them."""
+    return (data.name, _place(data), data.ignore_index, data.options)
+
+
+def _names(kept: KeptSplit, part: str) -> set[str]:
+    return {name for name, its in kept.parts.items() if its == part}
 
 
 def _place(data: DataConfig) -> str | None:

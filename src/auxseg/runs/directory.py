@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -16,9 +17,11 @@ from torch import Tensor
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config, parsing, plain
+from auxseg.data.kept import COLUMNS, KeptSplit, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.runs.files import (
     ImageCounts,
+    append_rows,
     cell,
     check_folder,
     read_counts_file,
@@ -41,17 +44,18 @@ MAY_DIFFER = frozenset(
 class RunDirectory:
     """Names, reads and writes the files of one run.
 
-    ``config.yaml`` (with the data's class names and auxseg's version), ``history.csv`` (a row per
-    completed epoch), ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images),
-    ``steps.csv`` (losses and weights of every step), ``validation.npz`` (what each validation
-    image added to the primary metric in every epoch), ``checkpoints/best.safetensors`` (weights
-    only),
+    ``config.yaml`` (with the data's class names and auxseg's version), ``split.csv`` (the part of
+    every image, by name), ``history.csv`` (a row per completed epoch),
+    ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images), ``steps.csv`` (losses
+    and weights of every step), ``validation.npz`` (what each validation image added to the primary
+    metric in every epoch), ``checkpoints/best.safetensors`` (weights only),
     ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
+        self.split_file = self.path / "split.csv"
         self.history_file = self.path / "history.csv"
         self.steps_file = self.path / "steps.csv"
         self.validation_file = self.path / "validation.npz"
@@ -133,6 +137,22 @@ class RunDirectory:
         """How many images the run trained, validated and tested on."""
         return dict(parsing.read_yaml(self.config_file).get("images", {}))
 
+    def write_split(self, parts: Mapping[str, str]) -> None:
+        """Writes ``split.csv``.
+
+        Args:
+            parts: image name → train, val, test or unused, of every image of the data set.
+        """
+        write_rows(self.split_file, [dict(zip(COLUMNS, row, strict=True)) for row in parts.items()])
+
+    def read_split(self) -> KeptSplit | None:
+        """The split that the run was started with; None for a run of before they were kept.
+
+        Raises:
+            DataError: the file was changed, and is malformed.
+        """
+        return read_split(self.split_file) if self.split_file.is_file() else None
+
     # -- metrics and history --------------------------------------------------------------------
 
     def write_metrics(self, split: str, metrics: Mapping[str, Any]) -> None:
@@ -145,7 +165,8 @@ class RunDirectory:
             raise DataError(
                 f"{path}: does not exist yet (`auxseg evaluate {self.path} --split {split}`)"
             )
-        return json.loads(path.read_text(encoding="utf-8"))
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return metrics
 
     def write_scores(self, split: str, rows: list[dict[str, Any]]) -> None:
         """Writes ``images-SPLIT.csv``: a row per image with the metrics that single images have."""
@@ -166,22 +187,46 @@ class RunDirectory:
     def read_history(self) -> list[dict[str, str]]:
         return read_rows(self.history_file)
 
-    def write_history(self, rows: list[dict[str, Any]]) -> None:
-        write_rows(self.history_file, rows)
+    def append_history(self, row: Mapping[str, Any]) -> None:
+        """Adds the row of an epoch."""
+        append_rows(self.history_file, [row])
 
     def read_steps(self) -> list[dict[str, str]]:
         """A row per step: epoch, step, ``TASK/loss``, ``TASK/weight``, ``A/B/cosine``."""
         return read_rows(self.steps_file)
 
-    def write_steps(self, rows: list[dict[str, Any]]) -> None:
-        write_rows(self.steps_file, rows)
+    def append_steps(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds the rows of an epoch's steps."""
+        append_rows(self.steps_file, rows)
 
-    def write_validation(self, counts: ImageCounts) -> None:
-        write_counts(self.validation_file, counts)
+    def append_validation(self, epoch: int, images: np.ndarray, counts: np.ndarray) -> None:
+        """Adds what an epoch's validation found: images (n,), their counts (n, S).
+
+        Where other images were validated before (the data changed while the run was stopped), the
+        record starts anew: there is no comparing these epochs.
+        """
+        epochs, found = np.array([epoch]), counts[None]
+        before = self.read_validation()
+        if before is not None and np.array_equal(before.images, images):
+            epochs = np.concatenate([before.epochs, epochs])
+            found = np.concatenate([before.counts, found])
+        write_counts(self.validation_file, ImageCounts(epochs, images, found))
 
     def read_validation(self) -> ImageCounts | None:
         """What validation found image by image; None where there was none yet."""
         return read_counts_file(self.validation_file)
+
+    def drop_after(self, epoch: int) -> None:
+        """Drops what was noted of later epochs: the run goes on from this one."""
+        for file in (self.history_file, self.steps_file):
+            kept = [row for row in read_rows(file) if int(row["epoch"]) <= epoch]
+            if kept:
+                write_rows(file, kept)
+            else:
+                file.unlink(missing_ok=True)
+        validation = self.read_validation()
+        if validation is not None:
+            write_counts(self.validation_file, validation.until(epoch))
 
     def write_test(self, counts: ImageCounts) -> None:
         write_counts(self.test_file, counts)

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,28 @@ import numpy as np
 
 from auxseg.errors import DataError, UsageError
 
+#: How tables are encoded. File names may hold bytes that are no text: they come back as they were.
+_ENCODING = ("utf-8", "surrogateescape")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary name beside ``path``, renamed in the end: never a half-written file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises :class:`DataError` in one line where the block cannot write."""
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -48,20 +58,62 @@ def check_folder(path: Path) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table; empty where there is no such file.
+
+    A last line without its end is left out: a kill tore it, or it is being written.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    text = path.read_bytes().decode(*_ENCODING)
+    whole = text[: text.rfind("\n") + 1]
+    return list(csv.DictReader(io.StringIO(whole, newline="")))
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a table with a column for everything that any row has."""
+    columns = _columns(rows)
+    text = _lines([dict(zip(columns, columns, strict=True)), *rows], columns)
     with replacing(path) as temporary:
-        temporary.write_text(stream.getvalue(), encoding="utf-8")
+        temporary.write_bytes(text)
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Adds rows to a table; the first ones make its header.
+
+    What is there is not read or written again, however long it is. Only where a row has a column
+    that the table lacks, or a kill tore the last line, the table is written anew.
+    """
+    if not rows:
+        return
+    header = _header(path)
+    if header is None or not set(_columns(rows)) <= set(header):
+        write_rows(path, [*read_rows(path), *rows])
+        return
+    with _writing(path), path.open("ab") as stream:
+        stream.write(_lines(rows, header))
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    stream = io.StringIO(newline="")
+    csv.DictWriter(stream, columns, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode(*_ENCODING)
+
+
+def _header(path: Path) -> list[str] | None:
+    """The columns of a table to which lines can be added; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        first = stream.readline()
+        if not first.endswith(b"\n"):
+            return None
+        stream.seek(-1, os.SEEK_END)
+        whole = stream.read() == b"\n"
+    return next(csv.reader([first.decode(*_ENCODING)])) if whole else None
 
 
 def cell(value: Any) -> Any:
@@ -92,8 +144,12 @@ class ImageCounts:
 
 
 def write_counts(path: Path, counts: ImageCounts) -> None:
+    """Writes the file whole: a kill while a ZIP archive is added to loses all that is in it.
+
+    Not compressed: it is written after every epoch, and compressing takes a hundred times as long.
+    """
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **vars(counts))
+        np.savez(stream, **vars(counts))
 
 
 def read_counts_file(path: Path) -> ImageCounts | None:

@@ -12,16 +12,18 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from auxseg import assembly
+from auxseg.data.base import PARTS
 from auxseg.devices import pick_device
 from auxseg.errors import UsageError
 from auxseg.models import MultiTaskModel
+from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.network import load_model
 from auxseg.tasks import MetricValue, Task
 from auxseg.types import Batch, Target
 
-SPLITS = ("train", "val", "test")
-
+#: The parts that a run is measured on.
+SPLITS = PARTS
 
 #: Image number → ``TASK/METRIC`` → value, for the metrics that single images have.
 Scores = dict[int, dict[str, float]]
@@ -60,7 +62,12 @@ def _add_scores(
 
 
 def evaluate(
-    run_dir: str | Path, split: str = "test", *, root: str | None = None, accelerator: str = "auto"
+    run_dir: str | Path,
+    split: str = "test",
+    *,
+    root: str | None = None,
+    accelerator: str = "auto",
+    opened: assembly.Data | None = None,
 ) -> dict[str, MetricValue]:
     """Evaluates a run's best weights; writes ``metrics-SPLIT.json`` and ``images-SPLIT.csv``.
 
@@ -69,19 +76,14 @@ def evaluate(
     Args:
         split: train, val or test.
         root: where the data set lies now, if it moved since training.
+        opened: the run's data set, decoded at its size, where it is open already.
     """
     if split not in SPLITS:
         raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
     run = RunDirectory(run_dir)
     config, classes = run.read_config()
-    config = assembly.measured(assembly.moved(config, root))
     model, tasks = load_model(run, config, classes)
-    data = assembly.open_data(config)
-    found = data.dataset.classes
-    if found != classes:
-        raise UsageError(
-            f"{config.data.name}: its classes {found} are not those of the run, {classes}"
-        )
+    data = open_run_data(run, root, opened=opened)
     device = pick_device(accelerator)
     loader = assembly.make_eval_loader(config, data, tasks, split)
     metrics, scores = measure(model.to(device), tasks, loader, device)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import SumMetric
 
 from auxseg.errors import UsageError
-from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import MetricInfo, Task, TaskMetrics
+from auxseg.tasks.pooled import PooledMetrics, binary_counts, f1, known
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 NORMS = ("l2", "l1")
@@ -78,7 +78,7 @@ class Edges(Task):
         found = cv2.Canny(
             np.ascontiguousarray(image), self.low, self.high, L2gradient=self.norm == "l2"
         )
-        return found > 0
+        return np.asarray(found > 0)
 
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
         """½ (mean over edge pixels + mean over the others) of each image: logits → (N,).
@@ -94,17 +94,18 @@ class Edges(Task):
         return (sums / counts.clamp_min(1)).sum(0) / (counts > 0).sum(0)
 
     def metrics(self) -> TaskMetrics:
-        return EdgesMetrics()
+        """``f1`` of edge pixels, pooled over the data set; None where there is no edge at all.
+
+        A pixel counts as hit only where the edge itself is, without tolerance.
+        """
+        return PooledMetrics(3, self.counts, lambda sums: {"f1": known(f1(sums))})
 
     def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
         """Edge pixels that were hit, found and true, (N, 3)."""
-        found, true = prediction > 0, value > 0
-        pixels = (found & true, found, true)
-        return torch.stack([one.flatten(1).sum(dim=1) for one in pixels], dim=1).float()
+        return binary_counts(prediction > 0, value > 0)
 
     def pool(self, counts: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(2 * counts[..., 0] / (counts[..., 1] + counts[..., 2]))
+        return f1(counts)
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Where an edge is more likely than not, at the photo's size: bool (H, W)."""
@@ -127,34 +128,5 @@ def _levels(image: np.ndarray) -> np.ndarray:
     OpenCV rounds as torch does (halves to the even number), in a sixth of the time.
     """
     rows = np.ascontiguousarray(image).reshape(-1, image.shape[-1])
-    return cv2.merge(tuple(cv2.convertScaleAbs(rows, alpha=255).reshape(image.shape)))
-
-
-class EdgesMetrics(TaskMetrics):
-    """F1 = 2 TP / (2 TP + FP + FN) of edge pixels, pooled over the data set.
-
-    A pixel counts as hit only where the edge itself is, without tolerance. None where neither
-    targets nor predictions hold an edge.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hits, self.found, self.true = SumMetric(), SumMetric(), SumMetric()
-
-    def add(self, prediction: Tensor, value: Tensor) -> None:
-        found, true = prediction > 0, value > 0
-        for metric, pixels in ((self.hits, found & true), (self.found, found), (self.true, true)):
-            metric.update(pixels.sum())
-
-    def compute(self) -> dict[str, MetricValue]:
-        counts = []
-        for metric in (self.hits, self.found, self.true):
-            if not metric.update_called:
-                metric.update(0.0)  # torchmetrics warns otherwise
-            counts.append(float(metric.compute()))
-        hits, found, true = counts
-        return {"f1": 2 * hits / (found + true) if found + true else None}
-
-    def reset(self) -> None:
-        for metric in (self.hits, self.found, self.true):
-            metric.reset()
+    levels = cv2.convertScaleAbs(rows, alpha=255).reshape(image.shape)
+    return np.asarray(cv2.merge(tuple(levels)))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.pooled import PooledMetrics, known
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 #: Colours of the mask's classes in pictures, RGB; the first is the background's, never drawn.
@@ -21,7 +21,6 @@ PALETTE = np.array(
     [(0, 0, 0), (0, 140, 255), (255, 140, 0), (0, 200, 110), (235, 60, 130), (150, 90, 240),
      (240, 220, 30), (0, 210, 210), (190, 110, 60), (140, 200, 40)], dtype=np.uint8,
 )  # fmt: skip
-
 
 LOSSES = ("ce", "ce+dice")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -109,34 +108,60 @@ class Segmentation(Task):
         return found + dice_loss(prediction, labels, seen) if self.with_dice else found
 
     def metrics(self) -> TaskMetrics:
-        return SegmentationMetrics(len(self.classes.mask))
+        """See :meth:`pooled`."""
+        return PooledMetrics(3 * len(self.classes.mask), self.pixels, self.pooled)
 
     def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
         """``iou``: the mean over the classes that an image's mask or prediction holds."""
-        found, seen = prediction.argmax(dim=1), value != IGNORE_INDEX
-        ratios = []
-        for number in range(len(self.classes.mask)):
-            true, positive = value == number, (found == number) & seen
-            either = (true | positive).flatten(1).sum(dim=1)
-            # 0/0 is NaN: the class occurs nowhere in this image.
-            ratios.append((true & positive).flatten(1).sum(dim=1) / either)
-        return {"iou": torch.stack(ratios).nanmean(dim=0)}
+        counts = self.counts(prediction, value)
+        pooled = torch.from_numpy(self.pool(counts.cpu().double().numpy()))
+        return {"iou": pooled.float().to(counts.device)}
 
     def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
         """Pixels in intersection and union of each class, (N, 2K)."""
-        found, seen = prediction.argmax(dim=1), value != IGNORE_INDEX
-        pixels = []
-        for number in range(len(self.classes.mask)):
-            true, positive = value == number, (found == number) & seen
-            pixels += [true & positive, true | positive]
-        return torch.stack([one.flatten(1).sum(dim=1) for one in pixels], dim=1).float()
+        pixels = self.pixels(prediction, value).view(len(value), len(self.classes.mask), 3)
+        return pixels[..., :2].flatten(1).float()
 
     def pool(self, counts: np.ndarray) -> np.ndarray:
         """The mean IoU over the classes that occur."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratios = counts[..., 0::2] / counts[..., 1::2]
-            there = ~np.isnan(ratios)
-            return np.asarray(np.where(there, ratios, 0.0).sum(-1) / there.sum(-1))
+        return _mean(_ratio(counts[..., 0::2], counts[..., 1::2]))
+
+    def pixels(self, prediction: Tensor, value: Tensor) -> Tensor:
+        """Labelled pixels in intersection, union and mask of each class, int64 (N, 3K)."""
+        images, classes = len(value), len(self.classes.mask)
+        # Every image has class numbers of its own, so that one count tells images apart.
+        first = classes * torch.arange(images, device=value.device).view(-1, 1, 1)
+        found, true = prediction.argmax(dim=1) + first, value.long() + first
+        seen = value != IGNORE_INDEX
+
+        def count(numbers: Tensor, which: Tensor) -> Tensor:
+            counted = torch.bincount(numbers[which], minlength=images * classes)
+            return counted.view(images, classes)
+
+        hits, actual = count(true, seen & (found == true)), count(true, seen)
+        union = actual + count(found, seen) - hits
+        return torch.stack([hits, union, actual], dim=2).flatten(1)
+
+    def pooled(self, sums: np.ndarray) -> dict[str, MetricValue]:
+        """IoU, frequency-weighted IoU, F1 and pixel accuracy from sums of :meth:`pixels`, (3K,).
+
+        With n_ij the labelled pixels of class i predicted as j, over the whole data set:
+        IoU_i = n_ii / (Σ_j n_ij + Σ_j n_ji − n_ii); ``iou`` is its mean, ``weighted_iou`` its mean
+        weighted by the pixels of class i; F1_i = 2 n_ii / (Σ_j n_ij + Σ_j n_ji), ``f1`` its mean;
+        ``pixel_accuracy`` = Σ_i n_ii / Σ_ij n_ij. A class that neither targets nor predictions hold
+        has no IoU (None) and drops out of the means.
+        """
+        hits, union, actual = sums.reshape(-1, 3).T
+        if not actual.sum():
+            return dict.fromkeys((*self.METRICS, "iou_per_class"))
+        iou = _ratio(hits, union)
+        return {
+            "iou": float(self.pool(np.stack([hits, union], axis=1).ravel())),
+            "weighted_iou": float((np.nan_to_num(iou) * actual).sum() / actual.sum()),
+            "f1": float(_mean(_ratio(2 * hits, hits + union))),
+            "pixel_accuracy": float(hits.sum() / actual.sum()),
+            "iou_per_class": [known(value) for value in iou],
+        }
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Class indices at the photo's size, uint8 (H, W): logits are enlarged, then compared."""
@@ -204,69 +229,13 @@ def _checked_weights(given: str | list[float], classes: tuple[str, ...]) -> Tens
     return torch.tensor(given, dtype=torch.float32)
 
 
-class ConfusionMatrix(Metric):
-    """n_ij, the labelled pixels of class i predicted as j, added up over batches and processes.
-
-    torchmetrics' own goes through a mesh of pixels × K² wherever deterministic algorithms are on,
-    as in our training: gigabytes for twenty classes.
-    """
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        zeros = torch.zeros(num_classes, num_classes, dtype=torch.long)
-        self.add_state("counts", zeros, dist_reduce_fx="sum")
-
-    def update(self, prediction: Tensor, value: Tensor) -> None:
-        """Adds class indices of any one shape; pixels of :data:`IGNORE_INDEX` do not count."""
-        seen = value != IGNORE_INDEX
-        pairs = self.num_classes * value[seen].long() + prediction[seen]
-        size = self.num_classes**2
-        self.counts += torch.bincount(pairs, minlength=size).view_as(self.counts)
-
-    def compute(self) -> Tensor:
-        """float64 (K, K), on the CPU: not every device has float64."""
-        return self.counts.cpu().double()
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole; 0/0 is NaN: the class occurs nowhere."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(part / whole)
 
 
-class SegmentationMetrics(TaskMetrics):
-    """IoU, frequency-weighted IoU, F1 and pixel accuracy from one pooled confusion matrix.
-
-    With n_ij the pixels of class i predicted as j, over all labelled pixels of the data set:
-    IoU_i = n_ii / (Σ_j n_ij + Σ_j n_ji − n_ii); ``iou`` is its mean, ``weighted_iou`` its mean
-    weighted by the pixels of class i; F1_i = 2 n_ii / (Σ_j n_ij + Σ_j n_ji), ``f1`` its mean;
-    ``pixel_accuracy`` = Σ_i n_ii / Σ_ij n_ij. A class that neither targets nor predictions hold
-    has no IoU (None) and drops out of the means.
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.confusion = ConfusionMatrix(num_classes)
-
-    def add(self, prediction: Tensor, value: Tensor) -> None:
-        self.confusion.update(prediction.argmax(dim=1), value)
-
-    def compute(self) -> dict[str, MetricValue]:
-        if not self.confusion.update_called:  # torchmetrics warns otherwise
-            nothing = torch.zeros(0, dtype=torch.long, device=self.confusion.device)
-            self.confusion.update(nothing, nothing)
-        matrix = self.confusion.compute()
-        names = (*Segmentation.METRICS, "iou_per_class")
-        if matrix.sum() == 0:
-            return dict.fromkeys(names)
-        hits, actual, predicted = matrix.diag(), matrix.sum(dim=1), matrix.sum(dim=0)
-        iou = hits / (actual + predicted - hits)  # 0/0 is NaN: the class occurs nowhere
-        f1 = 2 * hits / (actual + predicted)
-        return {
-            "iou": float(iou.nanmean()),
-            "weighted_iou": float((iou.nan_to_num() * actual).sum() / actual.sum()),
-            "f1": float(f1.nanmean()),
-            "pixel_accuracy": float(hits.sum() / matrix.sum()),
-            "iou_per_class": [None if value != value else value for value in iou.tolist()],
-        }
-
-    def reset(self) -> None:
-        self.confusion.reset()
+def _mean(ratios: np.ndarray) -> np.ndarray:
+    """The mean over the classes that occur, (…, K) → (…); NaN where none does."""
+    there = ~np.isnan(ratios)
+    return _ratio(np.where(there, ratios, 0.0).sum(-1), there.sum(-1))

@@ -7,13 +7,12 @@ import time
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import ImageCounts, replacing
+from auxseg.runs.files import replacing
 from auxseg.training.module import MultiTaskModule
 
 
@@ -33,22 +32,16 @@ class Keeper(Checkpoint):
         self.run, self.primary = run, primary
         self.sign = 1.0 if higher_is_better else -1.0
         self.started = time.perf_counter()
+        self.steps = 0  # of the run, as far as they were noted
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
         if not trainer.is_global_zero:
             return
-        completed = trainer.current_epoch
-        for file, read, write in (
-            (self.run.history_file, self.run.read_history, self.run.write_history),
-            (self.run.steps_file, self.run.read_steps, self.run.write_steps),
-        ):
-            if file.is_file():
-                write([row for row in read() if int(row["epoch"]) <= completed])
-        validation = self.run.read_validation()
-        if validation is not None:
-            self.run.write_validation(validation.until(completed))
+        self.run.drop_after(trainer.current_epoch)
+        steps = self.run.read_steps()
+        self.steps = int(steps[-1]["step"]) if steps else 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
@@ -60,7 +53,7 @@ class Keeper(Checkpoint):
         if trainer.is_global_zero:
             self._write_steps(trainer, pl_module, steps)
             if counts is not None:
-                self._write_validation(trainer.current_epoch + 1, *counts)
+                self.run.append_validation(trainer.current_epoch + 1, *counts)
             self._write_row(trainer, pl_module)
             self._keep_best(trainer, pl_module)
             with replacing(self.run.last) as temporary:
@@ -79,36 +72,28 @@ class Keeper(Checkpoint):
             for name, value in values.items():
                 if not name.endswith("_per_class"):
                     row[f"{stage}/{name}"] = "" if value is None else f"{value:.6g}"
-        self.run.write_history([*self.run.read_history(), row])
+        self.run.append_history(row)
 
     def _write_steps(
         self, trainer: pl.Trainer, module: MultiTaskModule, steps: list[dict[str, float]]
     ) -> None:
         """To ``steps.csv``, with a column for everything that any step of the run can have."""
-        epoch, before = trainer.current_epoch + 1, self.run.read_steps()
         names = list(module.tasks)
         columns = [f"{name}/{kind}" for kind in ("loss", "weight") for name in names]
         if module.config.conflict_every:
             columns += [f"{a}/{b}/cosine" for a, b in combinations(names, 2)]
-        first = int(before[-1]["step"]) + 1 if before else 1
+        numbered = list(enumerate(steps, start=self.steps + 1))
+        self.steps += len(steps)
         rows = [
-            {"epoch": epoch, "step": step}
+            {"epoch": trainer.current_epoch + 1, "step": step}
             | {name: f"{found[name]:.6g}" if name in found else "" for name in columns}
-            for step, found in enumerate(steps, start=first)
+            for step, found in numbered
         ]
-        self.run.write_steps([*before, *rows])
+        self.run.append_steps(rows)
         if trainer.logger is not None:
-            for step, found in enumerate(steps, start=first):
+            for step, found in numbered:
                 numbers = {f"step/{name}": value for name, value in found.items()}
                 trainer.logger.log_metrics(numbers, step=step)
-
-    def _write_validation(self, epoch: int, images: np.ndarray, counts: np.ndarray) -> None:
-        before = self.run.read_validation()
-        epochs, now = np.array([epoch]), counts[None]
-        if before is not None and len(before.epochs):
-            epochs = np.concatenate([before.epochs, epochs])
-            now = np.concatenate([before.counts, now])
-        self.run.write_validation(ImageCounts(epochs, images, now))
 
     def _keep_best(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
         value = module.validation[self.primary]

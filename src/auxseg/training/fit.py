@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from torch.utils.data import DataLoader
 
 from auxseg import assembly
 from auxseg.config import Config
+from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
+from auxseg.runs.data import open_training_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
@@ -36,10 +38,12 @@ class Result:
     Attributes:
         run_dir: the run directory.
         metrics: validation metrics of the best epoch, as in ``metrics-val.json``.
+        data: what it was trained on, still open; None where the run was finished before.
     """
 
     run_dir: Path
     metrics: dict[str, Any]
+    data: assembly.Data | None = field(default=None, repr=False, compare=False)
 
 
 #: Of the training and the validation images; None where the latter are trained on.
@@ -52,13 +56,22 @@ def validates(config: Config) -> bool:
 
 
 @deterministic()
-def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool = False) -> Result:
+def train(
+    config: Config,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    split: KeptSplit | None = None,
+) -> Result:
     """Trains a system.
 
     Args:
         out: the run directory; must be new or empty unless ``resume``.
         resume: go on from the last checkpoint; afresh without one; a finished run is left as it is.
         quiet: print nothing.
+        split: the part of each image, as another run kept it; by default the configuration's. A
+            run that goes on keeps its own.
 
     Raises:
         UsageError, DataError, TrainingError: one line each, before anything is overwritten.
@@ -82,7 +95,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     tasks = assembly.make_tasks(config, dataset.classes)
     _silence_lightning()
     trainer = _trainer(config, run, tasks, quiet)
-    data = assembly.open_data(config, dataset)
+    data = open_training_data(run, config, dataset, resume=resume, split=split)
     _check_labels(config, data, tasks)
     assembly.show_pixels(tasks, data)
     model = assembly.make_model(config, tasks)
@@ -93,12 +106,13 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     if first:  # nothing is written before everything could be built
         for message in () if quiet else messages:
             print(message, file=sys.stderr)
+        run.write_split(data.parts)
         run.write_config(config, dataset.classes, version("auxseg"), data.counts)
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
-    return Result(run.path, metrics)
+    return Result(run.path, metrics, data)
 
 
 def _load_starting_weights(

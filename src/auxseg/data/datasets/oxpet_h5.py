@@ -11,14 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auxseg.data.base import Dataset, Split
+from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.boxes import relative_box
 from auxseg.data.decode import stretch
-from auxseg.data.options import checked_seed, existing_root, one_of
+from auxseg.data.options import checked_seed, checked_split, existing_root
 from auxseg.errors import DataError, UsageError
 from auxseg.types import Sample
 
-PARTS = ("train", "val", "test")
 KINDS = ("images", "masks", "bboxes", "binary")
 
 #: Images of a part that are looked at to tell floats of 0–1 from floats of 0–255.
@@ -65,7 +64,7 @@ class OxpetH5(Dataset):
     def __init__(
         self, root: Path | str | None = None, split: str | None = None, split_seed: int = 0
     ) -> None:
-        one_of("split", split or self.SPLITS[0], self.SPLITS)
+        checked_split(split, self.SPLITS)
         checked_seed(split_seed)
         _h5py()
         self.root = existing_root(self.NAME, root)

@@ -10,10 +10,12 @@ import torch
 
 from auxseg import assembly
 from auxseg.devices import pick_device
+from auxseg.errors import DataError
 from auxseg.experiments.study.design import Arm, Run
 from auxseg.experiments.study.results import Results, Row
 from auxseg.experiments.study.statistics import HELPS, Effect, Measured, effect
 from auxseg.models import MultiTaskModel
+from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import ImageCounts
 from auxseg.tasks import Task
@@ -43,11 +45,19 @@ def winners(results: Results) -> dict[int | None, Row]:
     return found
 
 
-def confirm(results: Results, runs: Sequence[Run]) -> dict[int | None, Confirmation]:
+def confirm(
+    results: Results, runs: Sequence[Run], opened: assembly.Data | None = None
+) -> dict[int | None, Confirmation]:
     """Measures winners and their baselines on the test images, once: what is there is kept.
 
     Where no system helps on the validation images, or runs that are compared are missing, the test
     images stay unseen. Nothing is confirmed where no test image has a label of the target.
+
+    Args:
+        opened: the study's data, where they are open already.
+
+    Raises:
+        DataError: the test images are not the same for all runs that are compared.
     """
     if not results.complete:
         return {}
@@ -57,9 +67,13 @@ def confirm(results: Results, runs: Sequence[Run]) -> dict[int | None, Confirmat
     for labels, row in chosen.items():
         baseline = results.design.arm((), labels)
         seeds = list(row.values)
+        arms = (row.arm, baseline)
+        tested = [directory[arm, seed] for arm in arms for seed in seeds]
+        counts = [_test_counts(run, results.task, opened) for run in tested]
+        _check_same_images(tested, counts)
         winner_counts, baseline_counts = (
-            Measured(np.stack([_test_counts(directory[arm, seed], results.task) for seed in seeds]))
-            for arm in (row.arm, baseline)
+            Measured(np.stack([one.counts for one in part]))
+            for part in (counts[: len(seeds)], counts[len(seeds) :])
         )
         if not baseline_counts.counts.shape[2]:
             continue
@@ -80,27 +94,36 @@ def confirm(results: Results, runs: Sequence[Run]) -> dict[int | None, Confirmat
 
 
 @torch.inference_mode()
-def _test_counts(run: Run, target: Task) -> np.ndarray:
-    """What each test image adds to the target's metric, (1, n, S), of the last epoch's weights."""
+def _test_counts(run: Run, target: Task, opened: assembly.Data | None) -> ImageCounts:
+    """What each test image adds to the target's metric, of the last epoch's weights."""
     directory = RunDirectory(run.directory)
     kept = directory.read_test()
     if kept is None:
         config, classes = directory.read_config()
-        config = assembly.measured(assembly.moved(config, run.config.data.root))
         tasks = assembly.make_tasks(config, classes)
         model = assembly.make_model(config, tasks)
         model.load_state_dict(directory.read_last())
         device = pick_device(run.config.training.accelerator)
         model = model.to(device).eval()
-        data = assembly.open_data(config)
+        data = open_run_data(directory, run.config.data.root, opened=opened)
         if not data.split.test:
-            return np.zeros((1, 0, 1))
+            return ImageCounts(np.zeros(1), np.zeros(0), np.zeros((1, 0, 1)))
         loader = assembly.make_eval_loader(config, data, tasks, "test")
         found = [_counts(model, target, batch.to(device)) for batch in loader]
         images, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
         kept = ImageCounts(np.array([config.training.last_epoch]), images, counts[None])
         directory.write_test(kept)
-    return kept.counts
+    return kept
+
+
+def _check_same_images(runs: Sequence[Run], counts: Sequence[ImageCounts]) -> None:
+    """Raises :class:`DataError` where two runs were not tested on the same images."""
+    for run, found in zip(runs, counts, strict=True):
+        if not np.array_equal(found.images, counts[0].images):
+            raise DataError(
+                f"{run.directory}: was tested on other images than {runs[0].directory}; the data "
+                "changed between them: start the study afresh with another --out"
+            )
 
 
 def _counts(model: MultiTaskModel, target: Task, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from auxseg.errors import DataError
 from auxseg.experiments.study.design import Arm, Design, Run
 from auxseg.experiments.study.statistics import Effect, Measured, effect
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import ImageCounts
 from auxseg.tasks import TASKS, Task
 
 
@@ -94,10 +95,10 @@ def collect(design: Design, runs: Sequence[Run], target: Task) -> Results:
         seeds = [seed for seed in design.seeds if all((arm, seed) in done for arm in arms)]
         if not seeds:
             continue
+        _check_same_images([done[arm, seed] for arm in arms for seed in seeds])
         measured = {
             arm: _measured([done[arm, seed] for seed in seeds], design.average) for arm in arms
         }
-        _check_same_images([done[arm, seed] for arm in arms for seed in seeds])
         baseline = arms[0]
         found = []
         for arm in arms:
@@ -137,25 +138,34 @@ def _measured(runs: Sequence[RunDirectory], average: int) -> Measured:
     """The last epochs of runs that differ in their seed."""
     counts = []
     for run in runs:
-        validation = run.read_validation()
-        if validation is None:
-            raise DataError(f"{run.path}: has no {run.validation_file.name}; train it anew")
+        validation = _validation(run)
+        if len(validation.epochs) < average:
+            raise DataError(
+                f"{run.validation_file}: knows {len(validation.epochs)} of the last {average} "
+                "epochs; train this run anew"
+            )
         counts.append(validation.counts[-average:])
     return Measured(np.stack(counts))
 
 
 def _check_same_images(runs: Sequence[RunDirectory]) -> None:
-    """Raises :class:`DataError` where two runs were not validated on the same images."""
-    first = runs[0].read_validation()
+    """Raises :class:`DataError` where runs were not trained and validated on the same images."""
+    images, kept = _validation(runs[0]).images, runs[0].read_split()
     for run in runs[1:]:
-        other = run.read_validation()
-        assert first is not None
-        assert other is not None
-        if not np.array_equal(first.images, other.images):
+        same, its = np.array_equal(_validation(run).images, images), run.read_split()
+        # Runs of before splits were kept have none: their validation images have to do.
+        if not same or (kept is not None and its is not None and its.parts != kept.parts):
             raise DataError(
-                f"{run.path}: was validated on other images than {runs[0].path}; the data changed "
-                "between them: start the study afresh with another --out"
+                f"{run.path}: was trained or validated on other images than {runs[0].path}; the "
+                "data changed between them: start the study afresh with another --out"
             )
+
+
+def _validation(run: RunDirectory) -> ImageCounts:
+    found = run.read_validation()
+    if found is None:
+        raise DataError(f"{run.path}: has no {run.validation_file.name}; train it anew")
+    return found
 
 
 def _task_effects(

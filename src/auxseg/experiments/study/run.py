@@ -24,7 +24,13 @@ from auxseg.tasks import TASKS
 from auxseg.training.fit import train
 
 
-def study(design: Design, config: Config, out: Path, launch: Launcher | None) -> list[str]:
+def study(
+    design: Design,
+    config: Config,
+    out: Path,
+    launch: Launcher | None,
+    opened: assembly.Data | None = None,
+) -> list[str]:
     """Trains every system of the design with every seed and says which tasks help.
 
     Goes on where an earlier call stopped, run by run; so a study can grow by seeds, labels and
@@ -33,6 +39,7 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
     Args:
         config: what all systems share; its tasks are the design's.
         launch: where missing runs are trained; None to collect what is there.
+        opened: the data of ``config``, where they are open already.
 
     Returns:
         one line per run that failed.
@@ -40,8 +47,8 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
     check_folder(out)
     _check_tasks(config, design)
     config = with_tasks(config, (design.target, *design.auxiliary))
-    dataset = assembly.open_dataset(config.data)
-    _check(design, config, dataset)
+    dataset = opened.dataset if opened else assembly.open_dataset(config.data)
+    data = _check(design, config, dataset, opened)
     runs = list(design.runs(config, out))
     missing = [run for run in runs if not _finished(run, dataset)]
     failures: dict[str, str] = {}
@@ -57,7 +64,7 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
             f"{len(results.unfinished)} of {len(runs)} runs are missing"
         )
     write_study(out, results, {}, runs, config)  # whatever the test images bring
-    confirmed = confirm(results, runs)
+    confirmed = confirm(results, runs, data)
     write_study(out, results, confirmed, runs, config)
     _print(results)
     for sentence in confirmation_text(confirmed, results):
@@ -66,9 +73,9 @@ def study(design: Design, config: Config, out: Path, launch: Launcher | None) ->
     return [f"{name}: {message}" for name, message in failures.items()]
 
 
-def teachable(config: Config, target: str) -> tuple[str, ...]:
+def teachable(config: Config, target: str, data: assembly.Data) -> tuple[str, ...]:
     """The tasks besides the target that some training image has a label for."""
-    return tuple(name for name in TASKS if name != target and not _unlabelled(config, name))
+    return tuple(name for name in TASKS if name != target and not _unlabelled(config, name, data))
 
 
 def run_one(run: Run) -> str:
@@ -90,16 +97,10 @@ def run_one(run: Run) -> str:
     return f"{metric} {float(history[-1][metric]):.3f} at the last epoch, {seconds:.0f} s"
 
 
-def _check(design: Design, config: Config, dataset: Dataset) -> None:
+def _check(
+    design: Design, config: Config, dataset: Dataset, opened: assembly.Data | None
+) -> assembly.Data:
     """Tells a mistake before the first hour, not after; decodes the images once for all runs."""
-    assembly.check_weights(config)
-    for arm in design.arms:
-        own = with_tasks(config, arm.tasks)
-        tasks = assembly.make_tasks(own, dataset.classes)
-        assembly.make_views(own, tasks)
-        assembly.make_balancer(own, tasks)
-    for labels in design.labels:
-        assembly.open_data(replace(config, data=replace(config.data, labels=labels)), dataset)
     if design.target != "segmentation" and design.labels != (None,):
         raise UsageError(f"--labels: keeps masks, which are not the labels of {design.target}")
     if config.training.devices != 1:
@@ -107,11 +108,21 @@ def _check(design: Design, config: Config, dataset: Dataset) -> None:
             "training.devices: a study trains each system on one device; --jobs trains several "
             "systems at once"
         )
+    assembly.check_weights(config)
+    for arm in design.arms:
+        assembly.check(with_tasks(config, arm.tasks), dataset.classes)
+    data = assembly.open_data(config, dataset, opened=opened)
+    for labels in design.labels:
+        drawn = replace(config, data=replace(config.data, labels=labels))
+        assembly.open_data(drawn, opened=data)
     for name in (design.target, *design.auxiliary):
         alone = name == design.target or design.alone
-        problem = _unlabelled(config, name) or (_unlabelled(config, name, "val") if alone else None)
+        problem = _unlabelled(config, name, data)
+        if problem is None and alone:
+            problem = _unlabelled(config, name, data, "val")
         if problem:
             raise DataError(problem)
+    return data
 
 
 def _check_tasks(config: Config, design: Design) -> None:
@@ -124,15 +135,14 @@ def _check_tasks(config: Config, design: Design) -> None:
             )
 
 
-def _unlabelled(config: Config, name: str, part: str = "train") -> str | None:
+def _unlabelled(config: Config, name: str, data: assembly.Data, part: str = "train") -> str | None:
     """Why a task cannot be learned from, or measured on, a part's images; None where it can."""
-    dataset = assembly.open_dataset(config.data)
     own = with_tasks(config, (name,))
     try:
-        tasks = assembly.make_tasks(own, dataset.classes)
+        tasks = assembly.make_tasks(own, data.dataset.classes)
     except DataError as error:
         return str(error)
-    loader = assembly.make_eval_loader(own, assembly.open_data(own, dataset), tasks, part)
+    loader = assembly.make_eval_loader(own, data, tasks, part)
     if any(bool(batch.targets[name].present.any()) for batch in loader):
         return None
     mend = "leave it out of --auxiliary"

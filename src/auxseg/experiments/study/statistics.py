@@ -52,7 +52,7 @@ class Measured:
 
     def metric(self, pool: Pool) -> np.ndarray:
         """m_r, (R,): pooled over the images, then averaged over the epochs."""
-        return pool(self.counts.astype(float).sum(axis=2)).mean(axis=1)
+        return np.asarray(pool(self.counts.astype(float).sum(axis=2)).mean(axis=1))
 
 
 #: Sums of counts (…, S) → metric (…), :meth:`auxseg.tasks.base.Task.pool`.
@@ -173,4 +173,4 @@ def _over_draws(system: Measured, pool: Pool, draws: np.ndarray) -> np.ndarray:
     seeds, epochs, images, size = system.counts.shape
     flat = system.counts.astype(float).transpose(2, 0, 1, 3).reshape(images, -1)
     sums = (draws @ flat).reshape(len(draws), seeds, epochs, size)
-    return pool(sums).mean(axis=(1, 2))
+    return np.asarray(pool(sums).mean(axis=(1, 2)))

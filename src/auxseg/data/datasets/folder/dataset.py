@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from auxseg.data.base import Dataset, Split
+from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.boxes import relative_box
 from auxseg.data.datasets.folder.files import find_files
-from auxseg.data.datasets.folder.labels import PARTS, LabelTable, Row, read_labels
+from auxseg.data.datasets.folder.labels import LabelTable, Row, read_labels
 from auxseg.data.datasets.folder.masks import (
     MAX_CLASSES,
     MaskFormat,
@@ -21,7 +21,7 @@ from auxseg.data.datasets.folder.masks import (
 )
 from auxseg.data.decode import read_image, stretch
 from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
-from auxseg.data.options import checked_seed, existing_root, one_of
+from auxseg.data.options import checked_seed, checked_split, existing_root
 from auxseg.data.problems import DataProblemsError
 from auxseg.data.splits import stratified
 from auxseg.errors import DataError, UsageError
@@ -67,7 +67,7 @@ class Folder(Dataset):
         ignore_index: int | None = None,
         palette: Path | None = None,
     ) -> None:
-        one_of("split", split or self.SPLITS[0], self.SPLITS)
+        checked_split(split, self.SPLITS)
         check_ignore_index(ignore_index)
         self._seed = checked_seed(split_seed)
         self.root = existing_root(self.NAME, root)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from auxseg.data.base import PARTS
 from auxseg.data.boxes import box_problem
 from auxseg.errors import DataError
 
 BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")
 COLUMNS = ("image", "label", *BOX_COLUMNS, "split")
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

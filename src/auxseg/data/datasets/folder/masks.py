@@ -49,7 +49,7 @@ class MaskFormat:
             indices = read_mask(path)
             if self.foreground_255:
                 _check_binary(path, indices)
-                return (indices == 255).astype(np.uint8)
+                return np.asarray(indices == 255).astype(np.uint8)
         present = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
         self._check(path, present)
         if self.ignore_index is not None:

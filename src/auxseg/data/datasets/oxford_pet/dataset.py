@@ -13,7 +13,7 @@ from auxseg.data.boxes import relative_box
 from auxseg.data.datasets.oxford_pet.download import default_root, download_oxford_pet
 from auxseg.data.datasets.oxford_pet.lists import Entry, read_list, read_part
 from auxseg.data.decode import read_image, read_mask, stretch
-from auxseg.data.options import checked_seed, one_of
+from auxseg.data.options import checked_seed, checked_split, one_of
 from auxseg.data.problems import DataProblemsError
 from auxseg.data.splits import cut, stratified
 from auxseg.errors import DataError
@@ -69,7 +69,7 @@ class OxfordPet(Dataset):
         classes: str = "species",
         border: str = "pet",
     ) -> None:
-        self._split = one_of("split", split or self.SPLITS[0], self.SPLITS)
+        self._split = checked_split(split, self.SPLITS)
         self._seed = checked_seed(split_seed)
         self._classes = one_of("classes", classes, ("species", "breed"))
         self._border = one_of("border", border, tuple(_BORDER))
@@ -186,7 +186,7 @@ class OxfordPet(Dataset):
         if trimap.min() < 1 or trimap.max() > 3:
             wrong = trimap[(trimap < 1) | (trimap > 3)].flat[0]
             raise DataError(f"{path}: value {wrong}; a trimap holds 1 pet, 2 background, 3 border")
-        return lookup[trimap]
+        return np.asarray(lookup[trimap])
 
     def _read_box(self, index: int, shape: tuple[int, ...]) -> np.ndarray | None:
         path = self._xml(index)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from auxseg.data.base import Dataset, Split
+from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.shapes.animals import SPECIES
 from auxseg.data.datasets.shapes.drawing import draw
 from auxseg.data.datasets.shapes.textures import COATS
-from auxseg.data.options import one_of
+from auxseg.data.options import checked_split, one_of
 from auxseg.errors import UsageError
 from auxseg.types import Sample
 
-_PARTS = ("train", "val", "test")
 _NATIVE_SIZE = 256
 KINDS = tuple(f"{coat} {species}" for species in SPECIES for coat in COATS)
 
@@ -56,11 +55,9 @@ class Shapes(Dataset):
     ) -> None:
         if root is not None:
             raise UsageError(f"shapes is drawn, it takes no --root (got {root})")
-        if split is not None and split not in self.SPLITS:
-            allowed = ", ".join(self.SPLITS)
-            raise UsageError(f"--split {split}: shapes has only: {allowed}")
+        checked_split(split, self.SPLITS)
         self._counts = (train, val, test)
-        for key, count in zip(_PARTS, self._counts, strict=True):
+        for key, count in zip(PARTS, self._counts, strict=True):
             if count < 1:
                 raise UsageError(f"--data.options.{key} {count}: must be at least 1")
         if seed < 0:
@@ -76,7 +73,7 @@ class Shapes(Dataset):
     def name(self, index: int) -> str:
         """Such as ``train-00012.png``, a name of no file."""
         part, position = self._locate(index)
-        return f"{_PARTS[part]}-{position:05d}.png"
+        return f"{PARTS[part]}-{position:05d}.png"
 
     def sources(self, index: int) -> tuple[Path, ...]:
         """No files: :meth:`options_key` says all that a picture depends on."""

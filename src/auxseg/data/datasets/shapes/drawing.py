@@ -132,7 +132,7 @@ def _head_box(head: np.ndarray) -> np.ndarray | None:
     if visible < 0.5 * cv2.contourArea(hull):
         return None
     box = np.concatenate([head.min(axis=0), head.max(axis=0)])
-    return np.clip(box, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(box, 0.0, 1.0).astype(np.float32))
 
 
 def _add_animal(
@@ -167,7 +167,8 @@ def _coat_colour(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     """A colour of fur; in three pictures of four the one of several that stands out most."""
     colours = pick_colours(rng, 4, 0.0)
     contrast = np.abs(colours - scene.mean(axis=(0, 1))).sum(axis=1)
-    return colours[int(contrast.argmax())] if rng.random() < 0.75 else colours[0]
+    best = int(contrast.argmax())
+    return np.asarray(colours[best if rng.random() < 0.75 else 0])
 
 
 def _palette(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
@@ -192,4 +193,4 @@ def _photograph(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     image = cv2.GaussianBlur(times(scene, light), (0, 0), softness)
     grain = rng.uniform(2.0, 10.0) * rng.standard_normal((64, 64, 3), np.float32)
     noisy = image + cv2.resize(grain, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(noisy, 0, 255).astype(np.uint8))

@@ -47,7 +47,7 @@ def limb(path: Sequence[Point], radii: Sequence[float]) -> np.ndarray:
 def rotate(points: np.ndarray, angle: float) -> np.ndarray:
     """The points turned by ``angle`` radians about the origin (clockwise, as y points down)."""
     cosine, sine = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cosine, sine], [-sine, cosine]])
+    return np.asarray(points @ np.array([[cosine, sine], [-sine, cosine]]))
 
 
 @lru_cache(maxsize=8)

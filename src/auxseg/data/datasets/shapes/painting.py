@@ -24,7 +24,7 @@ def canvas(size: int, channels: int = 1) -> np.ndarray:
 
 def corners(outlines: np.ndarray, side: int) -> np.ndarray:
     """Points (…, 2) in picture coordinates as cv2 wants them: pixels of a canvas, fixed point."""
-    return np.rint((outlines * side - 0.5) * 2**SHIFT).astype(np.int32)
+    return np.asarray(np.rint((outlines * side - 0.5) * 2**SHIFT).astype(np.int32))
 
 
 def fill(target: np.ndarray, points: np.ndarray, colour: float | tuple[float, ...]) -> None:

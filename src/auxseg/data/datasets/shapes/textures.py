@@ -53,7 +53,7 @@ def pick_marking(rng: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """A colour for markings on ``base`` that differs enough in brightness to be seen."""
     far = FUR[np.abs((FUR - base) @ _LUMA) > 55]
     marking = far[rng.integers(len(far))] + rng.normal(0.0, 8.0, 3)
-    return np.clip(marking, 12, 246).astype(np.float32)
+    return np.asarray(np.clip(marking, 12, 246).astype(np.float32))
 
 
 def noise(rng: np.random.Generator, side: int, grids: Sequence[int] = (4, 10, 24)) -> np.ndarray:
@@ -91,7 +91,8 @@ def turn_grid(grid: np.ndarray, angle: float) -> np.ndarray:
 
 def change_axes(grid: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The grid (2, side, side) with every point multiplied by the matrix (2, 2)."""
-    return (matrix.astype(np.float32) @ grid.reshape(2, -1)).reshape(grid.shape)
+    changed = matrix.astype(np.float32) @ grid.reshape(2, -1)
+    return np.asarray(changed.reshape(grid.shape))
 
 
 def pattern(rng: np.random.Generator, kind: str, grid: np.ndarray) -> np.ndarray:
@@ -107,7 +108,8 @@ def pattern(rng: np.random.Generator, kind: str, grid: np.ndarray) -> np.ndarray
     if kind == "patched":
         return _edge(noise(rng, side, (4, 8)) + rng.uniform(-0.25, 0.15), 6.0)
     if kind == "gradient":
-        return np.clip(0.5 + 0.8 * (grid[0] - 0.5) + 0.2 * noise(rng, side, (3, 6)), 0.0, 1.0)
+        slope = 0.5 + 0.8 * (grid[0] - 0.5)
+        return np.asarray(np.clip(slope + 0.2 * noise(rng, side, (3, 6)), 0.0, 1.0))
     if kind == "checked":
         waves = np.sin(grid * np.float32(2 * np.pi * rng.uniform(2.5, 6.0)))
         return _edge(waves[0] * waves[1], 8.0)

@@ -1,0 +1,87 @@
+"""The data of a run, always with the split that it was started with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from auxseg import assembly
+from auxseg.config import Config, DataConfig
+from auxseg.data import Dataset
+from auxseg.data.kept import UNUSED, KeptSplit
+from auxseg.errors import UsageError
+from auxseg.runs.directory import RunDirectory
+from auxseg.types import ClassNames
+
+
+def open_run_data(
+    run: RunDirectory, root: str | None = None, *, opened: assembly.Data | None = None
+) -> assembly.Data:
+    """Opens what a run was trained on, to measure it or to show it.
+
+    Images that were added since count as training images, so that none of them that was trained on
+    is ever measured; those that are gone are passed over.
+
+    Args:
+        root: where the data set lies now, if it moved since training.
+        opened: the run's data set, decoded at its size, where it is open already.
+
+    Raises:
+        UsageError: the data set has other classes than the run.
+        DataError: the data set cannot be read.
+    """
+    config, classes = run.read_config()
+    config = assembly.measured(assembly.moved(config, root))
+    dataset = opened.dataset if opened else assembly.open_dataset(config.data)
+    check_classes(dataset, classes)
+    return assembly.open_data(config, dataset, kept=run.read_split(), opened=opened)
+
+
+def open_training_data(
+    run: RunDirectory, config: Config, dataset: Dataset, *, resume: bool, split: KeptSplit | None
+) -> assembly.Data:
+    """Opens what a run is to be trained on; one that goes on has the split it was started with.
+
+    Args:
+        split: where it starts afresh, the split to train with; None for the configuration's.
+
+    Raises:
+        UsageError: a run that goes on had other classes.
+        DataError: the data set, or a split file, cannot be read.
+    """
+    if resume and run.last.is_file():
+        check_classes(dataset, run.read_config()[1])
+    own = run.read_split() if resume else None
+    if own is not None and split is not None:
+        own = replace(own, others=split.others)
+    return assembly.open_data(config, dataset, kept=own or split)
+
+
+def split_to_refit(run: RunDirectory, data: DataConfig) -> KeptSplit | None:
+    """The split for a run on exactly the training and validation images of a tuning run.
+
+    Images that came later are left out: the number of epochs was found without them.
+
+    Args:
+        data: the new run's options. Where they ask for other images or for another split than the
+            tuning run's, that split does not apply.
+
+    Returns:
+        None where it does not apply, or the tuning run is of before splits were kept.
+    """
+    before = run.read_config()[0].data
+    deciding = ("name", "split", "split_seed", "options")
+    if any(getattr(before, key) != getattr(data, key) for key in deciding):
+        return None
+    kept = run.read_split()
+    return None if kept is None else replace(kept, others=UNUSED)
+
+
+def check_classes(dataset: Dataset, classes: ClassNames) -> None:
+    """Raises :class:`UsageError` where a data set's classes are not those of a run.
+
+    Classes of a kind that the run's data had none of may have come since: no task uses them.
+    """
+    found = dataset.classes
+    pairs = ((found.mask, classes.mask), (found.label, classes.label))
+    if any(known and now != known for now, known in pairs):
+        raise UsageError(f"{dataset.NAME}: its classes {found} are not those of the run, {classes}")
