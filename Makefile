@@ -13,7 +13,6 @@ reproduce: install
 # Two processes of one thread each are faster than one of two, and steadier.
 test: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src/auxseg
 
 # Minutes, not seconds: two processes, training on real images.
 test-slow: install-dev

@@ -38,8 +38,24 @@ def tags(run: Path) -> set[str]:
     return set(events.Tags()["scalars"])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_leaves_a_complete_run(preset: str, tmp_path: Path) -> None:
+#: One of each architecture, encoder and way of seeing. That every preset trains, and every
+#: parameter of it, is a matter of pure steps: tests/models/test_models_contract.py.
+KINDS = (
+    *("segnet-color", "mtan-all", "mtan-full-3task", "cross-stitch-2task", "progressive-2task"),
+    *("unet-1task", "mtan-unet-3task"),
+)
+
+
+def test_the_kinds_are_all_there_are() -> None:
+    kinds = {(one.architecture, one.views) for one in PRESETS.values()}
+    assert {(PRESETS[name].architecture, PRESETS[name].views) for name in KINDS} | {
+        ("mtan", "shared")
+    } == kinds
+    assert {PRESETS[name].encoder for name in KINDS} == {one.encoder for one in PRESETS.values()}
+
+
+@pytest.mark.parametrize("preset", KINDS)
+def test_a_preset_of_each_kind_leaves_a_complete_run(preset: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     auxseg("train", preset, "--out", run, *TINY, "--epochs", "1").succeeded()
     tasks = PRESETS[preset].tasks
