@@ -7,20 +7,18 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from auxseg.errors import UsageError
-from auxseg.tasks.base import MetricInfo, Task, TaskMetrics
-from auxseg.tasks.pooled import PooledMetrics, binary_counts, f1, known
-from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
+from auxseg.tasks.base import MetricInfo
+from auxseg.tasks.lines import Lines
+from auxseg.types import ClassNames, LabelledImages, Sample, Target
 
 NORMS = ("l2", "l1")
 COLOURS = ("grey", "rgb")
 
 
-class Edges(Task):
-    """Binary cross-entropy in which an image's edge pixels weigh as much as all its others.
+class Edges(Lines):
+    """Canny's edges, learned as :class:`Lines` are.
 
     Args:
         low, high: Canny's thresholds on the gradient of 8-bit images; OpenCV's usual values.
@@ -36,7 +34,6 @@ class Edges(Task):
     NAME = "edges"
     SELF_SUPERVISED = True
     WEIGHT = 0.1
-    LAYER = None
     METRICS: ClassVar = {"f1": MetricInfo("edge F1", 1.0)}
 
     def __init__(
@@ -62,10 +59,6 @@ class Edges(Task):
                 )
         self.low, self.high, self.norm, self.colour = low, high, norm, colour
 
-    @property
-    def head(self) -> HeadSpec:
-        return HeadSpec("dense", 1)
-
     def target(self, images: LabelledImages) -> Target:
         """Value float32 (N, 1, H, W), 1 on edges and 0 elsewhere."""
         edges = np.stack([self.detect(_levels(image)) for image in images.image.cpu().numpy()])
@@ -80,46 +73,8 @@ class Edges(Task):
         )
         return np.asarray(found > 0)
 
-    def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
-        """½ (mean over edge pixels + mean over the others) of each image: logits → (N,).
-
-        The class balance of Xie and Tu (2015, HED, eq. 2), normalised so that an uninformed
-        prediction costs log 2 however few edges there are. Where an image has edges only, or
-        none, it is the mean over all pixels.
-        """
-        pixels = F.binary_cross_entropy_with_logits(prediction, value, reduction="none").flatten(1)
-        edge = value.flatten(1)
-        sums = torch.stack([(pixels * edge).sum(1), (pixels * (1 - edge)).sum(1)])
-        counts = torch.stack([edge.sum(1), (1 - edge).sum(1)])
-        return (sums / counts.clamp_min(1)).sum(0) / (counts > 0).sum(0)
-
-    def metrics(self) -> TaskMetrics:
-        """``f1`` of edge pixels, pooled over the data set; None where there is no edge at all.
-
-        A pixel counts as hit only where the edge itself is, without tolerance.
-        """
-        return PooledMetrics(3, self.counts, lambda sums: {"f1": known(f1(sums))})
-
-    def counts(self, prediction: Tensor, value: Tensor) -> Tensor:
-        """Edge pixels that were hit, found and true, (N, 3)."""
-        return binary_counts(prediction > 0, value > 0)
-
-    def pool(self, counts: np.ndarray) -> np.ndarray:
-        return f1(counts)
-
-    def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
-        """Where an edge is more likely than not, at the photo's size: bool (H, W)."""
-        logits = F.interpolate(
-            prediction[None].float(), size=size, mode="bilinear", align_corners=False
-        )
-        return (logits[0, 0] > 0).cpu().numpy()
-
     def label(self, sample: Sample) -> np.ndarray:
         return self.detect(sample.image)
-
-    def picture(self, photo: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-        """Dark lines on white."""
-        return np.where(decoded[..., None], np.uint8(20), np.uint8(255)).repeat(3, axis=2)
 
 
 def _levels(image: np.ndarray) -> np.ndarray:
