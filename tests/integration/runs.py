@@ -20,6 +20,7 @@ DOCUMENTED = {
     "denoising": ("psnr", "ssim"),
     "edges": ("f1",),
     "colorization": ("psnr", "ab_error"),
+    "boundary": ("f1",),
 }
 
 

@@ -32,6 +32,7 @@ PERFECT: dict[str, Callable[[Tensor], Tensor]] = {
     "bbox": lambda value: value - 0.5,
     "denoising": lambda value: value - 0.5,
     "edges": lambda value: value - 0.5,
+    "boundary": lambda value: value - 0.5,
     "colorization": lambda value: value[:, 1:],
 }
 

@@ -11,6 +11,7 @@ from auxseg.tasks.base import (
     masked_mean,
 )
 from auxseg.tasks.bbox import BoundingBox
+from auxseg.tasks.boundary import Boundary
 from auxseg.tasks.classification import Classification
 from auxseg.tasks.colorization import Colorization
 from auxseg.tasks.denoising import Denoising
@@ -34,5 +35,8 @@ __all__ = [
 
 TASKS: dict[str, type[Task]] = {
     task.NAME: task
-    for task in (Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization)
+    for task in (
+        *(Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization),
+        Boundary,
+    )
 }
