@@ -91,8 +91,8 @@ def test_wrong_options(options: Sequence[str], words: Sequence[str], run: Path) 
     [
         (("trian", "segnet-1task"), ("'trian'", "train", "evaluate")),
         (("train", "segnet-2task", "--out", "run"), ("'segnet-2task'", "segnet-1task")),
-        (("train", "segnet-1task"), ("missing", "--out")),
-        (("train",), ("missing", "preset")),
+        (("train", "segnet-1task"), ("required", "--out")),
+        (("train",), ("required", "preset", "--out")),
         (("reproduce", "--out", "run", "--presets", "[segnet-2task]"), ("'segnet-2task'",)),
         (("reproduce", "--out", "run", "--seeds", "0"), ("--seeds", "0", "1")),
         (("reproduce", "--out", "run", "--jobs", "0"), ("--jobs", "0", "1")),

@@ -106,7 +106,7 @@ def test_resume_leaves_a_finished_run_alone(trained: Path) -> None:
     ("key", "options"),
     [
         ("training.lr", ("--training.lr", "0.5")),
-        ("training.epochs", ("--epochs", "3")),
+        ("training.epochs", ("--epochs", "1")),
         ("data.options.train", ("--data.options", "{train: 21, val: 8, test: 8}")),
         ("augmentation.flip", ("--augmentation.flip", "0")),
     ],

@@ -8,7 +8,9 @@ from auxseg.config.schema import (
     ModelConfig,
     TasksConfig,
     TrainingConfig,
+    dotted,
     flags,
+    hints,
     leaves,
     plain,
 )
@@ -21,7 +23,9 @@ __all__ = [
     "ModelConfig",
     "TasksConfig",
     "TrainingConfig",
+    "dotted",
     "flags",
+    "hints",
     "leaves",
     "plain",
 ]

@@ -7,67 +7,20 @@ command lines, YAML files and Python keyword arguments into a :class:`Config`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
+from auxseg.config.option import Group, option
 from auxseg.errors import UsageError
 
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    flag: str | None = None,
-    minimum: float | None = None,
-    above: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """A dataclass field with its help text, its short flag and the range of its values."""
-    metadata = {"help": help, "flag": flag, "minimum": minimum, "above": above, "maximum": maximum}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-class _Ranged:
-    """Checks the numbers of a configuration group against the ranges of its fields."""
-
-    GROUP = ""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            for key, value in _numbers(f"{self.GROUP}.{item.name}", getattr(self, item.name)):
-                _check_range(key, value, item)
-
-
-def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
-    """Every number in a value, with its dotted key."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield key, value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _numbers(key, item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _numbers(f"{key}.{name}", item)
-
-
-def _check_range(key: str, value: float, item: Field[Any]) -> None:
-    minimum, above, maximum = (item.metadata[name] for name in ("minimum", "above", "maximum"))
-    if not math.isfinite(value):
-        raise UsageError(f"{key}: {value} is not a finite number")
-    if minimum is not None and value < minimum:
-        raise UsageError(f"{key}: {value} is too small, the least allowed is {minimum}")
-    if above is not None and value <= above:
-        raise UsageError(f"{key}: {value} is too small, it must be above {above}")
-    if maximum is not None and value > maximum:
-        raise UsageError(f"{key}: {value} is too large, the most allowed is {maximum}")
+#: ``--weights`` of an encoder that starts from random weights.
+NO_WEIGHTS = "none"
 
 
 @dataclass(frozen=True)
-class DataConfig(_Ranged):
+class DataConfig(Group):
     """Which images, which labels, which size."""
 
     GROUP = "data"
@@ -115,13 +68,14 @@ class DataConfig(_Ranged):
         "data set's own training images",
         above=0,
         maximum=100,
+        needs="data.unlabelled",
     )
     ignore_index: int | None = option(
         None,
         "mask value of pixels without a label (folder)",
         flag="ignore-index",
         minimum=0,
-        maximum=65535,
+        maximum=255,
     )
     cache_dir: str | None = option(None, "where decoded images are kept; $AUXSEG_CACHE by default")
     num_workers: int | None = option(
@@ -131,7 +85,7 @@ class DataConfig(_Ranged):
 
 
 @dataclass(frozen=True)
-class AugmentationConfig(_Ranged):
+class AugmentationConfig(Group):
     """Random changes of the training images, one draw per image and epoch (docs/experiments.md)."""
 
     GROUP = "augmentation"
@@ -160,7 +114,7 @@ class AugmentationConfig(_Ranged):
 
 
 @dataclass(frozen=True)
-class ModelConfig(_Ranged):
+class ModelConfig(Group):
     """Architecture, size and starting weights."""
 
     GROUP = "model"
@@ -169,22 +123,34 @@ class ModelConfig(_Ranged):
     width: float = option(1.0, "scales every channel count", flag="width", above=0, maximum=8)
     pretrained: bool = option(True, "whether the encoder starts from model.weights")
     weights: str = option(
-        "imagenet",
-        "the encoder's starting weights: imagenet (VGG-16, downloaded), none, or a file",
+        None,
+        "the encoder's starting weights: imagenet (VGG-16, downloaded), none, or a file; by "
+        "default imagenet for a pre-trained encoder",
         flag="weights",
+        needs="model.pretrained",
+        takes=str | None,
     )
     calibrate: bool = option(
-        True, "let fresh batch norms reproduce the features of loaded weights at step 0"
+        True,
+        "let fresh batch norms reproduce the features of loaded weights at step 0",
+        needs="model.weights",
     )
     grey: str = option(
         "skip",
         "the pre-trained first convolution where the input has one channel: not loaded (the "
         "paper), or summed over RGB",
+        needs="model.weights",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights is None:  # a run's file says what was used
+            weights = "imagenet" if self.pretrained else NO_WEIGHTS
+            object.__setattr__(self, "weights", weights)
 
 
 @dataclass(frozen=True)
-class TasksConfig(_Ranged):
+class TasksConfig(Group):
     """What the network learns; the first task is the primary one."""
 
     GROUP = "tasks"
@@ -202,17 +168,9 @@ class TasksConfig(_Ranged):
         {}, "options of a task, such as tasks.options.bbox.scale"
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.names:
-            raise UsageError("tasks.names: is empty; name one task at least")
-        for name in self.names:
-            if self.names.count(name) > 1:
-                raise UsageError(f"tasks.names: {name} stands there twice")
-
 
 @dataclass(frozen=True)
-class TrainingConfig(_Ranged):
+class TrainingConfig(Group):
     """Optimisation; the defaults were chosen on validation data (docs/experiments.md)."""
 
     GROUP = "training"
@@ -265,9 +223,17 @@ class TrainingConfig(_Ranged):
     accelerator: str = option(
         "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"
     )
-    devices: int | str = option(
-        1, "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices", minimum=1
+    devices: int | tuple[int, ...] | str = option(
+        1,
+        "Lightning's devices: how many, which ones (as 0,1 or, for a single one, as 1,), or auto",
+        flag="devices",
+        minimum=0,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.devices == 0:
+            raise UsageError("training.devices: must be at least 1, got 0")
 
     @property
     def last_epoch(self) -> int:
@@ -297,6 +263,20 @@ GROUPS: dict[str, type] = {
 }
 
 
+@cache
+def hints() -> dict[str, Any]:
+    """Dotted key → the type of what every option takes."""
+    types = {group: get_type_hints(cls) for group, cls in GROUPS.items()}
+    return {
+        key: item.metadata["takes"] or types[group_of(key)][item.name] for key, item in leaves()
+    }
+
+
+def group_of(key: str) -> str:
+    """``training.epochs`` → ``training``."""
+    return key.partition(".")[0]
+
+
 def leaves() -> Iterator[tuple[str, Field[Any]]]:
     """Every option as (dotted key, dataclass field), in the order of the help text."""
     for group, cls in GROUPS.items():
@@ -311,6 +291,16 @@ def flags() -> dict[str, str]:
         for key, item in leaves()
         if item.metadata["flag"]
     }
+
+
+def default_of(item: Field[Any]) -> Any:
+    """An option's default value."""
+    return item.default_factory() if callable(item.default_factory) else item.default
+
+
+def dotted(config: Config) -> dict[str, Any]:
+    """The value of every option, by dotted key."""
+    return {key: getattr(getattr(config, group_of(key)), item.name) for key, item in leaves()}
 
 
 def plain(config: Any) -> Any:
