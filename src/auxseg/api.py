@@ -16,7 +16,7 @@ from auxseg.runs.directory import RunDirectory
 from auxseg.training.fit import Result
 from auxseg.training.fit import train as fit
 
-__all__ = ["Predictor", "Result", "configure", "load", "train", "train_layers"]
+__all__ = ["Predictor", "Result", "configure", "layered", "load", "train"]
 
 
 def configure(preset: str, **settings: Any) -> Config:
@@ -30,7 +30,7 @@ def configure(preset: str, **settings: Any) -> Config:
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
     """
-    return to_config(preset, [find_preset(preset).defaults(), keywords(settings)], CHOICES)
+    return layered(preset, [keywords(settings)])
 
 
 def train(
@@ -54,21 +54,21 @@ def train(
             # Every process would look for a free name of its own.
             raise UsageError("out: name a run directory where devices is not 1")
         out = _free_directory(preset)
-    return train_layers(preset, [keywords(settings)], out, resume=resume)
+    config = layered(preset, [keywords(settings)], resumed=out if resume else None)
+    return fit(config, out, resume=resume, extend=True)
 
 
-def train_layers(
-    preset: str, given: Sequence[Layer], out: str | Path, *, resume: bool = False
-) -> Result:
-    """Trains a preset with layers of options (:mod:`auxseg.config.parsing`), the last one on top.
+def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = None) -> Config:
+    """A preset's configuration with layers of options (:mod:`auxseg.config.parsing`) over it.
 
-    Below them lie the run's own options where one is resumed, and the preset's.
+    Args:
+        given: the layers, the last one on top.
+        resumed: a run directory, whose own options lie below the given ones.
     """
     layers: list[Layer] = [find_preset(preset).defaults()]
-    if resume:
-        layers.append(RunDirectory(out).read_options(preset))
-    config = to_config(preset, [*layers, *given], CHOICES)
-    return fit(config, out, resume=resume, extend=True)
+    if resumed is not None:
+        layers.append(RunDirectory(resumed).read_options(preset))
+    return to_config(preset, [*layers, *given], CHOICES)
 
 
 def _free_directory(preset: str) -> Path:

@@ -11,7 +11,6 @@ from auxseg.assembly import CHOICES
 from auxseg.config import Config, flags, leaves
 from auxseg.config.command_line import Parser
 from auxseg.config.parsing import (
-    from_plain,
     keywords,
     overlay,
     read_yaml,
@@ -251,12 +250,16 @@ def test_later_layers_win_key_by_key() -> None:
     assert layers[0] == {"training.lr": 1, "training.seed": 1}
 
 
-def test_a_mapping_is_replaced_or_changed_inside() -> None:
+@pytest.mark.parametrize("above", [{"tasks.weights": {"edges": 3.0}}, {"tasks.weights.edges": 3.0}])
+def test_later_layers_win_inside_mappings(above: dict[str, object]) -> None:
     below = {"tasks.weights": {"bbox": 1.0, "edges": 2.0}}
-    assert overlay(below, {"tasks.weights": {"edges": 3.0}})["tasks.weights"] == {"edges": 3.0}
-    changed = overlay(below, {"tasks.weights.edges": 3.0})["tasks.weights"]
-    assert changed == {"bbox": 1.0, "edges": 3.0}
+    assert overlay(below, above)["tasks.weights"] == {"bbox": 1.0, "edges": 3.0}
     assert below == {"tasks.weights": {"bbox": 1.0, "edges": 2.0}}
+
+
+def test_an_empty_mapping_removes_what_lies_below() -> None:
+    below = {"tasks.weights": {"bbox": 1.0}}
+    assert overlay(below, {"tasks.weights": {}})["tasks.weights"] == {}
 
 
 def test_names_below_options_of_tasks() -> None:
@@ -270,15 +273,15 @@ def test_only_mappings_have_names_below_them() -> None:
         overlay({"training.lr.x": 1})
 
 
-def test_from_plain_checks_as_the_command_line_does() -> None:
-    for values in (
-        {"training": {"epochs": 0}},
-        {"training": {"epochs": "x"}},
-        {"training": {"epoch": 3}},
-        {"training": {"balancer": "best"}},
+def test_layers_are_checked_as_the_command_line_is() -> None:
+    for layer in (
+        {"training.epochs": 0},
+        {"training.epochs": "x"},
+        {"training.epoch": 3},
+        {"training.balancer": "best"},
     ):
         with pytest.raises(UsageError, match=r"training\.") as caught:
-            from_plain("segnet-1task", values, CHOICES)
+            to_config("segnet-1task", [layer], CHOICES)
         assert "\n" not in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from auxseg.config import (
     leaves,
     plain,
 )
-from auxseg.config.parsing import from_plain
+from auxseg.config.parsing import flat_options, to_config
 from auxseg.config.presets import PRESETS, preset
 from auxseg.errors import UsageError
 
@@ -105,6 +106,27 @@ def test_a_value_out_of_range_names_key_value_and_limit(
     assert "\n" not in str(caught.value)
 
 
+def test_no_device_is_not_enough() -> None:
+    with pytest.raises(UsageError, match=r"training\.devices: must be at least 1"):
+        TrainingConfig(devices=0)
+    assert TrainingConfig(devices=(0, 1)).devices == (0, 1)  # which ones, counted from 0
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ({}, "imagenet"),
+        ({"pretrained": False}, "none"),
+        ({"weights": "none"}, "none"),
+        ({"weights": "vgg.safetensors"}, "vgg.safetensors"),
+    ],
+)
+def test_a_configuration_says_which_weights_it_starts_from(
+    values: dict[str, Any], weights: str
+) -> None:
+    assert ModelConfig(**values).weights == weights
+
+
 @pytest.mark.parametrize(
     ("group", "values"),
     [
@@ -141,7 +163,7 @@ def test_plain_and_back(name: str) -> None:
         },
     )
     values = plain(config)
-    again = from_plain(values.pop("preset"), values, CHOICES)
+    again = to_config(values.pop("preset"), [flat_options(values)], CHOICES)
     assert again == config
 
 
@@ -150,6 +172,7 @@ def test_a_preset_sets_architecture_start_and_tasks(name: str) -> None:
     config, system = configure(name), PRESETS[name]
     assert config.model.architecture == system.architecture
     assert config.model.pretrained == system.pretrained
+    assert config.model.weights == ("imagenet" if system.pretrained else "none")
     assert config.tasks.names == ("segmentation", *system.auxiliary)
     assert config.preset == name
 

@@ -14,8 +14,9 @@ from auxseg.errors import UsageError
 
 def train(arguments: Sequence[str]) -> int:
     """train one system into a run directory"""
-    from auxseg.api import train_layers
+    from auxseg.api import layered
     from auxseg.assembly import CHOICES
+    from auxseg.training.fit import train as fit
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
     parser = verb_parser("train", train, example)
@@ -36,10 +37,11 @@ def train(arguments: Sequence[str]) -> int:
     parser.add_options(CHOICES)
     parsed = parser.parse(arguments)
     preset(parsed.preset)  # an unknown one is said before files are read
-    layers = [parser.layer(parsed, parsed.preset)]
+    given = [parser.layer(parsed, parsed.preset)]
     if parsed.tuned is not None:
-        layers.insert(0, _options_of_run(parsed.tuned, parsed.preset))
-    result = train_layers(parsed.preset, layers, parsed.out, resume=parsed.resume)
+        given.insert(0, _options_of_run(parsed.tuned, parsed.preset))
+    config = layered(parsed.preset, given, resumed=parsed.out if parsed.resume else None)
+    result = fit(config, parsed.out, resume=parsed.resume, extend=True)
     if _first_process():
         which = "its last epoch; there were no images to validate on"
         if any(value is not None for value in result.metrics.values()):

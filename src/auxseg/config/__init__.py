@@ -1,5 +1,6 @@
 """The configuration of a run, and how command lines, YAML files and keywords become one."""
 
+from auxseg.config.keys import dotted, flags, hints, leaves, plain
 from auxseg.config.schema import (
     GROUPS,
     AugmentationConfig,
@@ -8,11 +9,6 @@ from auxseg.config.schema import (
     ModelConfig,
     TasksConfig,
     TrainingConfig,
-    dotted,
-    flags,
-    hints,
-    leaves,
-    plain,
 )
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from auxseg.config.schema import Config, dotted
+from auxseg.config.keys import dotted
+from auxseg.config.schema import Config
 from auxseg.errors import UsageError
 
 #: How an allowed value ends that stands for any value with its prefix: ``timm:NAME``.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from auxseg.config.keys import default_of, group_of, hints, leaves
 from auxseg.config.option import LIMITS, check_range
 from auxseg.config.parsing import (
     Choices,
@@ -17,7 +18,7 @@ from auxseg.config.parsing import (
     unknown_option,
     with_value,
 )
-from auxseg.config.schema import GROUPS, default_of, group_of, hints, leaves
+from auxseg.config.schema import GROUPS
 from auxseg.config.values import convert, load_value
 from auxseg.errors import UsageError
 
@@ -47,7 +48,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, verb: str, description: str = "") -> None:
         super().__init__(
             prog=f"auxseg {verb}",
-            description=_escaped(description),
+            description=description,
             add_help=False,
             allow_abbrev=False,  # else --epoch would mean another option once that is added
             exit_on_error=False,
@@ -144,23 +145,26 @@ class Parser(argparse.ArgumentParser):
         try:
             found, rest = self.parse_known_args(list(arguments))
         except argparse.ArgumentError as error:
+            if error.argument_name is None:  # since Python 3.13, of what is missing
+                self.error(error.message)
             raise UsageError(f"{error.argument_name}: {error.message}") from None
         if rest:
             self._refuse(rest[0])
-        given = vars(found)
-        parsed = argparse.Namespace(config=given.pop("config", []), options={})
+        parsed = argparse.Namespace(config=[], options={})
         for dest, own in self._own.items():
             setattr(parsed, dest, own.default)
-            if dest in given:
-                self._check(own, given)
-        for dest, value in given.items():
+        given = set()
+        for dest, value in vars(found).items():
             option, _, below = dest.partition(".")
             if option in GROUPS and below:
                 parsed.options[dest] = value
-            elif below:
-                setattr(parsed, option, with_value(getattr(parsed, option), below, value))
-            else:
-                setattr(parsed, option, value)
+                continue
+            given.add(option)
+            if below:
+                value = with_value(getattr(parsed, option), below, value)
+            setattr(parsed, option, value)
+        for dest in [dest for dest in self._own if dest in given]:
+            self._check(dest, getattr(parsed, dest), given)
         return parsed
 
     def layer(self, parsed: argparse.Namespace, preset: str | None = None) -> dict[str, Any]:
@@ -190,9 +194,10 @@ class Parser(argparse.ArgumentParser):
                     )
                     self._know(action, Any)
 
-    def _check(self, own: _Own, given: Mapping[str, Any]) -> None:
+    def _check(self, dest: str, value: Any, given: Container[str]) -> None:
         """Raises :class:`UsageError` for an option out of range, or without effect."""
-        check_range(own.name, given[self._dests.get(own.name, own.name)], **own.limits)
+        own = self._own[dest]
+        check_range(own.name, value, **own.limits)
         if own.needs and self._dests[own.needs] not in given:
             raise UsageError(f"{own.name}: has no effect without {own.needs}")
         for other in own.unless:

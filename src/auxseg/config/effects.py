@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auxseg.config.schema import NO_WEIGHTS, Config, default_of, dotted, leaves
+from auxseg.config.keys import default_of, dotted, leaves
+from auxseg.config.schema import NO_WEIGHTS, Config
 from auxseg.errors import UsageError
 
 #: Values by which an option is off.

@@ -17,7 +17,8 @@ import yaml
 from auxseg.config.choices import check_choices
 from auxseg.config.compat import upgraded
 from auxseg.config.effects import check_effects
-from auxseg.config.schema import GROUPS, Config, flags, group_of, hints
+from auxseg.config.keys import default_of, flags, group_of, hints, leaves
+from auxseg.config.schema import GROUPS, Config
 from auxseg.config.values import convert, load_yaml
 from auxseg.errors import UsageError
 
@@ -44,7 +45,10 @@ def to_config(
     """
     types = hints()
     groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    empty = {key for key, item in leaves() if default_of(item) == ()}
     for key, value in overlay(*layers).items():
+        if key in empty and value in ((), []):
+            continue  # the default, which a run's file holds too; no list may be given empty
         groups[group_of(key)][key.partition(".")[2]] = convert(key, types[key], value)
     config = Config(preset, **{group: cls(**groups[group]) for group, cls in GROUPS.items()})
     check_choices(config, choices)
@@ -53,25 +57,35 @@ def to_config(
     return config
 
 
-def from_plain(preset: str, values: Mapping[str, Any], choices: Choices) -> Config:
-    """A configuration from nested plain values, as in a YAML file; defaults elsewhere."""
-    return to_config(preset, [flat_options(values)], choices)
-
-
 def overlay(*layers: Layer) -> dict[str, Any]:
-    """Layers of options as one; the last one wins key by key, and inside mappings if it says so."""
+    """Layers of options as one; the last one wins key by key, inside mappings as well.
+
+    An empty mapping removes what lies below it.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             option = _option_of(key)
             if option is None:
                 unknown_option(key, hints())
-            if option == key:
+            if not is_mapping(hints()[option]):
                 merged[key] = value
-            else:
-                base = convert(option, hints()[option], merged.get(option, {}))
-                merged[option] = with_value(base, key.removeprefix(f"{option}."), value)
+                continue
+            if key != option:
+                value = with_value({}, key.removeprefix(f"{option}."), value)
+            value = convert(option, hints()[option], value)
+            merged[option] = _united(merged.get(option, {}), value) if value else {}
     return merged
+
+
+def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two mappings as one; the second one wins, inside mappings as well."""
+    united = dict(below)
+    for name, value in above.items():
+        under = united.get(name)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        united[name] = _united(under, value) if both else value
+    return united
 
 
 def _option_of(key: str) -> str | None:
