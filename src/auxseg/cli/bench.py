@@ -48,7 +48,7 @@ def bench(arguments: Sequence[str]) -> int:
         default=45.0,
         above=0,
         unless=MEMORY,
-        help="for the rounds; three are made at least",
+        help="for the rounds; at least three are made",
     )
     add(
         "--peer",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from auxseg.config.choices import check_choice
 from auxseg.config.command_line import Parser, verb_parser
 from auxseg.config.option import check_range
 from auxseg.config.parsing import Layer, to_config
@@ -42,9 +43,9 @@ def study(arguments: Sequence[str]) -> int:
     if given.get("data.name", DEFAULTS["data.name"]) == "shapes":
         layers.insert(1, DEMONSTRATION | {"model.weights": "none"})
     tasks = CHOICES["tasks.names"]
-    for task in (parsed.target, *parsed.auxiliary):
-        if task not in tasks:
-            raise UsageError(f"--target, --auxiliary: {task!r} is no task; {', '.join(tasks)} are")
+    check_choice("--target", parsed.target, tasks)
+    for task in parsed.auxiliary:
+        check_choice("--auxiliary", task, tasks)
     config = to_config("study", layers, CHOICES)
     check_range("--average", parsed.average, maximum=config.training.epochs)
     first = config.training.seed
@@ -121,7 +122,7 @@ def _parser() -> Parser:
     add(
         "--cluster",
         unless=("--collect",),
-        help=f"farm the runs out by submitit: {', '.join(CLUSTERS)}; --out must be shared",
+        help=f"run them as a cluster's jobs, by submitit: {', '.join(CLUSTERS)}; --out must be shared",
     )
     add(
         "--cluster-options",

@@ -176,7 +176,7 @@ class Parser(argparse.ArgumentParser):
         files = [(path, read_options(Path(path), preset)) for path in parsed.config]
         for path, options in files:
             for key in options.keys() - self._keys:
-                raise UsageError(f"{path}: {key} is no option of `{self.prog}`")
+                raise UsageError(f"{path}: `{self.prog}` has no option {key}")
         return overlay(*(options for _, options in files), parsed.options)
 
     def error(self, message: str) -> NoReturn:

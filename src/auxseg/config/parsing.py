@@ -83,8 +83,9 @@ def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     united = dict(below)
     for name, value in above.items():
         under = united.get(name)
-        both = isinstance(under, Mapping) and isinstance(value, Mapping)
-        united[name] = _united(under, value) if both else value
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = _united(under, value)
+        united[name] = value
     return united
 
 

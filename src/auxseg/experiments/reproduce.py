@@ -62,14 +62,15 @@ def reproduce(
 
     Args:
         configs: one per system; seeds count up from the configuration's.
-        jobs: systems trained at once; None for :func:`auxseg.experiments.launchers.default_jobs`.
+        jobs: systems trained at a time; None for :func:`auxseg.experiments.launchers.default_jobs`.
 
     Returns:
         one line per run that failed; the others are in the table.
     """
     if any(config.training.devices != 1 for config in configs):
         raise UsageError(
-            "training.devices: each system is trained on one device; --jobs trains several at once"
+            "training.devices: each system is trained on one device; --jobs trains several at a "
+            "time"
         )
     check_folder(out)
     dataset = assembly.open_dataset(configs[0].data)

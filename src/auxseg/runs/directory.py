@@ -265,7 +265,7 @@ class RunDirectory:
         if not self.last_weights.is_file():
             self.slim()  # it was stopped between its last epoch and this
         if not self.last_weights.is_file():
-            raise DataError(f"{self.path}: its last weights are gone; train it anew")
+            raise DataError(f"{self.path}: its last weights are gone; train it again")
         return load_file(self.last_weights)
 
     def _check_best(self) -> None:

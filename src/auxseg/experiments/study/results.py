@@ -139,7 +139,7 @@ def _measured(runs: Sequence[RunDirectory], average: int) -> Measured:
     for run in runs:
         validation = run.read_validation()
         if validation is None:
-            raise DataError(f"{run.path}: has no {run.validation_file.name}; train it anew")
+            raise DataError(f"{run.path}: has no {run.validation_file.name}; train it again")
         counts.append(validation.counts[-average:])
     return Measured(np.stack(counts))
 
@@ -154,7 +154,7 @@ def _check_same_images(runs: Sequence[RunDirectory]) -> None:
         if not np.array_equal(first.images, other.images):
             raise DataError(
                 f"{run.path}: was validated on other images than {runs[0].path}; the data changed "
-                "between them: start the study afresh with another --out"
+                "between them: start the study again with another --out"
             )
 
 

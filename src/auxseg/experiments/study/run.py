@@ -105,7 +105,7 @@ def _check(design: Design, config: Config, dataset: Dataset) -> None:
     if config.training.devices != 1:
         raise UsageError(
             "training.devices: a study trains each system on one device; --jobs trains several "
-            "systems at once"
+            "systems at a time"
         )
     for name in (design.target, *design.auxiliary):
         alone = name == design.target or design.alone
