@@ -122,7 +122,7 @@ def _parser() -> Parser:
     add(
         "--cluster",
         unless=("--collect",),
-        help=f"run them as a cluster's jobs, by submitit: {', '.join(CLUSTERS)}; --out must be shared",
+        help=f"train on a cluster, by submitit: {', '.join(CLUSTERS)}; --out must be shared",
     )
     add(
         "--cluster-options",
