@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from auxseg.config import Config, dotted, hints
+from auxseg.config import Config, dotted
 from auxseg.config.command_line import Parser, verb_parser
 from auxseg.config.effects import active
 from auxseg.config.parsing import overlay, to_config
@@ -73,6 +73,9 @@ def _configs(names: Sequence[str], layers: Sequence[Mapping[str, Any]]) -> dict[
 
     Each takes what has an effect on it: a preset that starts from random weights takes none.
 
+    Args:
+        layers: the options that all share; the last layer is what the user gave.
+
     Raises:
         UsageError: an option has an effect on none of them.
     """
@@ -81,7 +84,7 @@ def _configs(names: Sequence[str], layers: Sequence[Mapping[str, Any]]) -> dict[
     values = {name: dotted(_config(name, layers)) for name in names}
     taken = {name: active(values[name]) for name in names}
     for key in layers[-1]:
-        if key in hints() and not any(key in taken[name] for name in names):
+        if not any(key in taken[name] for name in names):
             raise UsageError(f"{key}: has no effect on any of the presets {', '.join(names)}")
     return {name: to_config(name, [taken[name]], CHOICES) for name in names}
 

@@ -175,8 +175,9 @@ class Parser(argparse.ArgumentParser):
         """
         files = [(path, read_options(Path(path), preset)) for path in parsed.config]
         for path, options in files:
-            for key in options.keys() - self._keys:
-                raise UsageError(f"{path}: `{self.prog}` has no option {key}")
+            for key in options:
+                if key not in self._keys:
+                    raise UsageError(f"{path}: `{self.prog}` has no option {key}")
         return overlay(*(options for _, options in files), parsed.options)
 
     def error(self, message: str) -> NoReturn:
