@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/reproduce
+TORCH ?= torch==2.13.*
 
 .PHONY: install reproduce test test-slow check lint clean
 
@@ -37,9 +38,11 @@ install-dev: $(VENV)/installed-dev
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# torch first and by its range: pip then takes the CPU build where the index offers one.
+# torch first, and by a release that has a CPU build: pip prefers 2.13.0+cpu to 2.13.0 where an index
+# offers both, and saves gigabytes of CUDA. The package itself takes whichever torch is there, so
+# `make TORCH=torch install` leaves the choice to pip.
 $(VENV)/installed: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet "torch>=2.11,<2.14"
+	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 

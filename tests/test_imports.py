@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import auxseg
+
 #: Seconds to import, and not needed before something is trained.
 HEAVY = ("torch", "pytorch_lightning", "lightning_fabric", "matplotlib", "cv2")
 
@@ -28,9 +30,21 @@ def calling(*arguments: str) -> str:
     )
 
 
-@pytest.mark.parametrize("code", ["import auxseg", calling("--help"), calling("--version")])
+@pytest.mark.parametrize(
+    "code", ["import auxseg; dir(auxseg)", calling("--help"), calling("--version")]
+)
 def test_light_calls_load_nothing_heavy(code: str) -> None:
     assert not loaded_by(code) & {*HEAVY, "torchvision"}
+
+
+def test_presets_are_counted_without_what_only_training_needs() -> None:
+    unwanted = {"pytorch_lightning", "lightning_fabric", "tensorboard", "matplotlib.pyplot"}
+    assert not loaded_by(calling("presets")) & unwanted
+
+
+def test_the_library_s_names_are_listed() -> None:
+    assert set(auxseg.__all__) <= set(dir(auxseg))
+    assert {"train", "load", "configure"} <= set(auxseg.__all__)
 
 
 def test_everything_imports_without_torchvision() -> None:

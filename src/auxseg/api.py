@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from auxseg.assembly import CHOICES
-from auxseg.config import Config, parsing
+from auxseg.config import Config
+from auxseg.config.parsing import Layer, keywords, to_config
 from auxseg.config.presets import preset as find_preset
 from auxseg.errors import UsageError
 from auxseg.predict import Predictor, load
+from auxseg.runs.directory import RunDirectory
 from auxseg.training.fit import Result
 from auxseg.training.fit import train as fit
 
-__all__ = ["Predictor", "Result", "configure", "load", "train"]
+__all__ = ["Predictor", "Result", "configure", "layered", "load", "train"]
 
 
 def configure(preset: str, **settings: Any) -> Config:
     """A preset's configuration with changes.
 
     Args:
-        settings: the short options of the command line with underscores (``image_size=96``), or
-            dotted keys (``**{"training.lr": 3e-4}``).
+        settings: the short options of the command line with underscores (``image_size=96``),
+            options by their last name where only one has it (``lr=3e-4``), or dotted keys
+            (``**{"tasks.options.bbox.scale": 10}``). Lists may be lists, tuples or ``"A,B"``.
 
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
     """
-    defaults = parsing.nested(find_preset(preset).defaults())
-    return parsing.from_plain(preset, parsing.merge(defaults, parsing.nested(settings)), CHOICES)
+    return layered(preset, [keywords(settings)])
 
 
 def train(
@@ -40,14 +43,32 @@ def train(
 
     Args:
         out: the run directory; by default ``runs/PRESET``, numbered if that is taken.
-        resume: go on from the last checkpoint in ``out``.
+        resume: continue the run in ``out``. Options that are not given are the run's own; given
+            ones must agree with them, except those of the machine and a larger number of epochs.
         settings: see :func:`configure`.
     """
-    config = configure(preset, **settings)
-    if out is None and config.training.devices != 1:
-        # Every process would look for a free name of its own.
-        raise UsageError("out: name a run directory where devices is not 1")
-    return fit(config, out if out is not None else _free_directory(preset), resume=resume)
+    if resume and out is None:
+        raise UsageError("out: name the run directory to resume")
+    if out is None:
+        if configure(preset, **settings).training.devices != 1:
+            # Every process would look for a free name of its own.
+            raise UsageError("out: name a run directory where devices is not 1")
+        out = _free_directory(preset)
+    config = layered(preset, [keywords(settings)], resumed=out if resume else None)
+    return fit(config, out, resume=resume, extend=True)
+
+
+def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = None) -> Config:
+    """A preset's configuration with layers of options (:mod:`auxseg.config.parsing`) over it.
+
+    Args:
+        given: the layers, the last one on top.
+        resumed: a run directory, whose own options lie below the given ones.
+    """
+    layers: list[Layer] = [find_preset(preset).defaults()]
+    if resumed is not None:
+        layers.append(RunDirectory(resumed).read_options(preset))
+    return to_config(preset, [*layers, *given], CHOICES)
 
 
 def _free_directory(preset: str) -> Path:

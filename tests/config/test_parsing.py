@@ -9,12 +9,10 @@ import pytest
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config, flags, leaves
+from auxseg.config.command_line import Parser
 from auxseg.config.parsing import (
-    Parser,
-    add_options,
-    from_plain,
-    merge,
-    nested,
+    keywords,
+    overlay,
     read_yaml,
     to_config,
 )
@@ -26,10 +24,10 @@ WriteYaml = Callable[[str], str]
 
 def parsed(*arguments: str, preset: str = "segnet-3task") -> Config:
     """As the verb ``train`` does it: preset < file < command line."""
-    parser = Parser(prog="auxseg train")
-    add_options(parser, CHOICES)
-    parser.set_defaults(PRESETS[preset].defaults())
-    return to_config(preset, parser.parse(arguments), CHOICES)
+    parser = Parser("train")
+    parser.add_options(CHOICES)
+    layer = parser.layer(parser.parse(arguments))
+    return to_config(preset, [PRESETS[preset].defaults(), layer], CHOICES)
 
 
 def refused(*arguments: str) -> str:
@@ -87,7 +85,7 @@ def test_flag_and_dotted_key_are_the_same_option(flag: str, key: str) -> None:
 
 
 def test_without_arguments_the_defaults_hold() -> None:
-    assert parsed() == from_plain("segnet-3task", nested(PRESETS["segnet-3task"].defaults()), {})
+    assert parsed() == to_config("segnet-3task", [PRESETS["segnet-3task"].defaults()], {})
 
 
 def test_nested_values_on_the_command_line() -> None:
@@ -110,9 +108,9 @@ def test_nested_values_on_the_command_line() -> None:
         (["--width", "-1"], ["model.width", "above 0"]),
         (["--epochs", "many"], ["training.epochs", "int", "many"]),
         (["--epochs", "1.5"], ["training.epochs", "int", "1.5"]),
-        (["--limit", "many"], ["data.limit: Expected int or null. Got value: many"]),
+        (["--limit", "many"], ["data.limit: expected int or null, got 'many'"]),
         (["--model.pretrained", "maybe"], ["model.pretrained", "bool", "maybe"]),
-        (["--augmentation.scale", "[1]"], ["augmentation.scale", "2 elements"]),
+        (["--augmentation.scale", "[1]"], ["augmentation.scale", "2 comma-separated", "[1]"]),
         (["--balancer", "best"], ["training.balancer", "best", "fixed, equal"]),
         (["--train-on", "val"], ["data.train_on", "'val'", "train, train+val"]),
         (["--training.stop_after", "0"], ["training.stop_after", "0", "1"]),
@@ -213,18 +211,24 @@ def test_task_weights_are_finite(value: str) -> None:
 # -- keywords -----------------------------------------------------------------------------------
 
 
-def test_keywords_and_dotted_keys_become_nested() -> None:
-    values = nested({"epochs": 3, "training.lr": 0.1, "data": "folder", "root": Path("photos")})
-    assert values == {
-        "training": {"epochs": 3, "lr": 0.1},
-        "data": {"name": "folder", "root": "photos"},
-    }
+def test_an_option_goes_by_its_flag_its_key_and_its_last_name() -> None:
+    for name in ("data", "data.name", "name"):
+        assert keywords({name: "folder"}) == {"data.name": "folder"}
+    assert keywords({"lr": 0.1, "warmup": 0.2}) == {"training.lr": 0.1, "training.warmup": 0.2}
 
 
 def test_every_dotted_key_is_a_keyword() -> None:
     keys = [key for key, _ in leaves()]
-    values = nested(dict.fromkeys(keys, 0))
-    assert sum(len(group) for group in values.values()) == len(keys)
+    assert keywords(dict.fromkeys(keys, 0)) == dict.fromkeys(keys, 0)
+
+
+def test_a_flag_wins_over_a_last_name() -> None:
+    assert keywords({"weights": "none"}) == {"model.weights": "none"}  # not tasks.weights
+
+
+def test_a_keyword_that_could_be_several_options() -> None:
+    with pytest.raises(UsageError, match=r"'options' could be data\.options or tasks\.options"):
+        keywords({"options": {}})
 
 
 @pytest.mark.parametrize(
@@ -233,26 +237,52 @@ def test_every_dotted_key_is_a_keyword() -> None:
 )
 def test_an_unknown_keyword_suggests(name: str, hint: str) -> None:
     with pytest.raises(UsageError, match=hint) as caught:
-        nested({name: 1})
+        keywords({name: 1})
     assert repr(name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+# -- layers -------------------------------------------------------------------------------------
+
+
 def test_later_layers_win_key_by_key() -> None:
-    layers = {"a": {"x": 1, "y": 1}}, {"a": {"y": 2}, "b": {"z": 2}}, {"b": {"z": 3}}
-    assert merge(*layers) == {"a": {"x": 1, "y": 2}, "b": {"z": 3}}
-    assert layers[0] == {"a": {"x": 1, "y": 1}}
+    layers = {"training.lr": 1, "training.seed": 1}, {"training.seed": 2, "data.name": "a"}
+    assert overlay(*layers) == {"training.lr": 1, "training.seed": 2, "data.name": "a"}
+    assert layers[0] == {"training.lr": 1, "training.seed": 1}
 
 
-def test_from_plain_checks_as_the_command_line_does() -> None:
-    for values in (
-        {"training": {"epochs": 0}},
-        {"training": {"epochs": "x"}},
-        {"training": {"epoch": 3}},
-        {"training": {"balancer": "best"}},
+@pytest.mark.parametrize("above", [{"tasks.weights": {"edges": 3.0}}, {"tasks.weights.edges": 3.0}])
+def test_later_layers_win_inside_mappings(above: dict[str, object]) -> None:
+    below = {"tasks.weights": {"bbox": 1.0, "edges": 2.0}}
+    assert overlay(below, above)["tasks.weights"] == {"bbox": 1.0, "edges": 3.0}
+    assert below == {"tasks.weights": {"bbox": 1.0, "edges": 2.0}}
+
+
+def test_an_empty_mapping_removes_what_lies_below() -> None:
+    below = {"tasks.weights": {"bbox": 1.0}}
+    assert overlay(below, {"tasks.weights": {}})["tasks.weights"] == {}
+
+
+def test_names_below_options_of_tasks() -> None:
+    layers = {"tasks.options.bbox.scale": 3}, {"tasks.options.denoising.std": 4}
+    found = overlay(*layers)["tasks.options"]
+    assert found == {"bbox": {"scale": 3}, "denoising": {"std": 4}}
+
+
+def test_only_mappings_have_names_below_them() -> None:
+    with pytest.raises(UsageError, match=r"'training\.lr\.x'"):
+        overlay({"training.lr.x": 1})
+
+
+def test_layers_are_checked_as_the_command_line_is() -> None:
+    for layer in (
+        {"training.epochs": 0},
+        {"training.epochs": "x"},
+        {"training.epoch": 3},
+        {"training.balancer": "best"},
     ):
         with pytest.raises(UsageError, match=r"training\.") as caught:
-            from_plain("segnet-1task", values, CHOICES)
+            to_config("segnet-1task", [layer], CHOICES)
         assert "\n" not in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from auxseg.config import (
     leaves,
     plain,
 )
-from auxseg.config.parsing import from_plain
+from auxseg.config.parsing import flat_options, to_config
 from auxseg.config.presets import PRESETS, preset
 from auxseg.errors import UsageError
 
@@ -80,21 +81,21 @@ def test_defaults_are_not_shared_between_configurations() -> None:
 @pytest.mark.parametrize(
     ("group", "values", "message"),
     [
-        (TrainingConfig, {"epochs": 0}, "training.epochs: 0 .* 1"),
-        (TrainingConfig, {"lr": 0.0}, "training.lr: 0.0 .* above 0"),
-        (TrainingConfig, {"lr": float("nan")}, "training.lr: nan .* finite"),
-        (TrainingConfig, {"weight_decay": float("inf")}, "training.weight_decay: inf"),
-        (TrainingConfig, {"warmup": 1.5}, "training.warmup: 1.5 .* most allowed is 1"),
-        (TrainingConfig, {"clip_norm": 0.0}, "training.clip_norm: 0.0"),
-        (ModelConfig, {"width": 0.0}, "model.width: 0.0"),
-        (ModelConfig, {"width": -1.0}, "model.width: -1.0"),
-        (DataConfig, {"image_size": 7}, "data.image_size: 7 .* 8"),
-        (DataConfig, {"limit": 0}, "data.limit: 0"),
-        (DataConfig, {"labels": -3}, "data.labels: -3"),
-        (DataConfig, {"num_workers": -1}, "data.num_workers: -1"),
-        (AugmentationConfig, {"flip": 1.01}, "augmentation.flip: 1.01"),
-        (AugmentationConfig, {"scale": (0.0, 1.0)}, "augmentation.scale: 0.0"),
-        (AugmentationConfig, {"hue": 181.0}, "augmentation.hue: 181.0"),
+        (TrainingConfig, {"epochs": 0}, "training.epochs: .* at least 1, got 0"),
+        (TrainingConfig, {"lr": 0.0}, "training.lr: .* above 0, got 0.0"),
+        (TrainingConfig, {"lr": float("nan")}, "training.lr: .* finite .*nan"),
+        (TrainingConfig, {"weight_decay": float("inf")}, "training.weight_decay: .*inf"),
+        (TrainingConfig, {"warmup": 1.5}, "training.warmup: .* at most 1, got 1.5"),
+        (TrainingConfig, {"clip_norm": 0.0}, "training.clip_norm: .*0.0"),
+        (ModelConfig, {"width": 0.0}, "model.width: .*0.0"),
+        (ModelConfig, {"width": -1.0}, "model.width: .*-1.0"),
+        (DataConfig, {"image_size": 7}, "data.image_size: .* at least 8, got 7"),
+        (DataConfig, {"limit": 0}, "data.limit: .*0"),
+        (DataConfig, {"labels": -3}, "data.labels: .*-3"),
+        (DataConfig, {"num_workers": -1}, "data.num_workers: .*-1"),
+        (AugmentationConfig, {"flip": 1.01}, "augmentation.flip: .*1.01"),
+        (AugmentationConfig, {"scale": (0.0, 1.0)}, "augmentation.scale: .*0.0"),
+        (AugmentationConfig, {"hue": 181.0}, "augmentation.hue: .*181.0"),
     ],
 )
 def test_a_value_out_of_range_names_key_value_and_limit(
@@ -103,6 +104,27 @@ def test_a_value_out_of_range_names_key_value_and_limit(
     with pytest.raises(UsageError, match=message) as caught:
         group(**values)
     assert "\n" not in str(caught.value)
+
+
+def test_no_device_is_not_enough() -> None:
+    with pytest.raises(UsageError, match=r"training\.devices: must be at least 1"):
+        TrainingConfig(devices=0)
+    assert TrainingConfig(devices=(0, 1)).devices == (0, 1)  # which ones, counted from 0
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ({}, "imagenet"),
+        ({"pretrained": False}, "none"),
+        ({"weights": "none"}, "none"),
+        ({"weights": "vgg.safetensors"}, "vgg.safetensors"),
+    ],
+)
+def test_a_configuration_says_which_weights_it_starts_from(
+    values: dict[str, Any], weights: str
+) -> None:
+    assert ModelConfig(**values).weights == weights
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ def test_plain_and_back(name: str) -> None:
         },
     )
     values = plain(config)
-    again = from_plain(values.pop("preset"), values, CHOICES)
+    again = to_config(values.pop("preset"), [flat_options(values)], CHOICES)
     assert again == config
 
 
@@ -150,6 +172,7 @@ def test_a_preset_sets_architecture_start_and_tasks(name: str) -> None:
     config, system = configure(name), PRESETS[name]
     assert config.model.architecture == system.architecture
     assert config.model.pretrained == system.pretrained
+    assert config.model.weights == ("imagenet" if system.pretrained else "none")
     assert config.tasks.names == ("segmentation", *system.auxiliary)
     assert config.preset == name
 

@@ -59,18 +59,26 @@ WRONG_OPTIONS = [
     (("--split", "paper"), ("split", "paper", "generated")),
     (("--root", "somewhere"), ("shapes", "--root", "somewhere")),
     (("--ignore-index", "3"), ("--ignore-index", "shapes")),
+    (("--ignore-index", "256"), ("data.ignore_index", "256", "255")),
     (("--data.options", "{tarin: 3}"), ("data.options.tarin", "train, val, test")),
     (("--data.options", "{train: 0}"), ("data.options.train", "0", "1")),
     (("--data.options", "{train: x}"), ("data.options.train", "x")),
     (("--tasks.names", "[segmentation,depth]"), ("tasks.names", "'depth'", "bbox")),
-    (("--tasks.names", "[]"), ("tasks.names",)),
-    (("--tasks.names", "[segmentation,segmentation]"), ("tasks.names", "segmentation")),
+    (("--tasks.names", "segmentation,depth"), ("tasks.names", "'depth'", "bbox")),
+    (("--tasks.names", "[]"), ("tasks.names", "empty")),
+    (("--tasks.names", ""), ("tasks.names", "empty")),
+    (("--tasks.names", "[segmentation,segmentation]"), ("tasks.names", "segmentation", "twice")),
+    (("--tasks.names", "segmentation,segmentation"), ("tasks.names", "segmentation", "twice")),
     (("--tasks.weights", "{depth: 1}"), ("'depth'", "segmentation")),
     (("--tasks.weights", "{segmentation: -1}"), ("tasks.weights", "-1", "0")),
     (("--tasks.options", "{segmentation: {a: 1}}"), ("tasks.options.segmentation.a",)),
     (("--balancer", "magic"), ("training.balancer", "'magic'", "fixed")),
     (("--training.balancer_options", "{a: 1}"), ("training.balancer_options.a",)),
     (("--augmentation.scale", "[2, 1]"), ("scale", "2.0, 1.0")),
+    (("--augmentation.scale", "2,1"), ("scale", "2.0, 1.0")),
+    (("--augmentation.scale", "2"), ("augmentation.scale", "2 comma-separated", "'2'")),
+    (("--data.unlabelled_ratio", "2"), ("data.unlabelled_ratio", "data.unlabelled")),
+    (("--model.calibrate", "false"), ("model.calibrate", "model.weights")),
     (("--weights", "imagenet"), ("model.width", "--weights none")),
     (("--accelerator", "abacus"), ("abacus", "cpu")),
     (("--devices", "0"), ("devices", "0")),
@@ -91,8 +99,8 @@ def test_wrong_options(options: Sequence[str], words: Sequence[str], run: Path) 
     [
         (("trian", "segnet-1task"), ("'trian'", "train", "evaluate")),
         (("train", "segnet-2task", "--out", "run"), ("'segnet-2task'", "segnet-1task")),
-        (("train", "segnet-1task"), ("missing", "--out")),
-        (("train",), ("missing", "preset")),
+        (("train", "segnet-1task"), ("required", "--out")),
+        (("train",), ("required", "preset", "--out")),
         (("reproduce", "--out", "run", "--presets", "[segnet-2task]"), ("'segnet-2task'",)),
         (("reproduce", "--out", "run", "--seeds", "0"), ("--seeds", "0", "1")),
         (("reproduce", "--out", "run", "--jobs", "0"), ("--jobs", "0", "1")),
@@ -105,6 +113,13 @@ def test_wrong_usage(
     monkeypatch.chdir(tmp_path)
     auxseg(*line).failed(2, *words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "missing.pth"])
+def test_weights_for_a_preset_that_starts_from_scratch(weights: str, run: Path) -> None:
+    line = ("train", "segnet-1task-scratch", *TINY, "--weights", weights, "--out", run)
+    auxseg(*line).failed(2, "model.weights", weights, "segnet-1task-scratch", "pretrained")
+    assert not run.exists()
 
 
 def test_no_gpu(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

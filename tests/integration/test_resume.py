@@ -7,12 +7,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytorch_lightning import LightningModule, Trainer
 
+import auxseg as library
+from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
+from auxseg.training.fit import train as fit
 
 from . import runs
 from .command import Outcome, auxseg, start
@@ -143,7 +147,7 @@ def test_killed_run_without_resume_is_kept(run: Path) -> None:
 def test_killed_before_the_first_checkpoint(
     left: tuple[str, ...], run: Path, straight: Path, tmp_path: Path
 ) -> None:
-    """Nothing written yet, or only the configuration: ``--resume`` starts afresh."""
+    """Nothing written yet, or only the configuration: ``--resume`` trains from scratch."""
     early = tmp_path / "early"
     early.mkdir()
     for name in left:
@@ -207,3 +211,161 @@ def test_ctrl_c_loses_nothing(interrupted: tuple[Outcome, Path], straight: Path)
     assert not (run / "metrics-val.json").exists()
     resume(run).succeeded()
     assert_same(run, straight)
+
+
+# -- options on resume --------------------------------------------------------------------------
+
+
+def test_options_that_are_not_given_are_the_run_s_own(run: Path, straight: Path) -> None:
+    auxseg("train", "segnet-1task", "--out", run, "--resume").succeeded()
+    assert_same(run, straight)
+
+
+def test_options_of_the_machine_may_be_given(run: Path, straight: Path, tmp_path: Path) -> None:
+    line = ("train", "segnet-1task", "--out", run, "--resume")
+    auxseg(*line, "--data.cache_dir", tmp_path / "cache").succeeded()
+    assert runs.config(run)["data"]["cache_dir"] == str(tmp_path / "cache")
+    assert_same(run, straight)
+
+
+def test_a_part_of_the_run_s_options_agrees_with_them(run: Path, straight: Path) -> None:
+    line = ("train", "segnet-1task", "--out", run, "--resume", "--epochs", "4")
+    auxseg(*line, "--data.options", "{train: 60}").succeeded()
+    assert_same(run, straight)
+
+
+def test_a_run_of_another_preset_is_not_resumed(run: Path) -> None:
+    before = runs.snapshot(run)
+    auxseg("train", "segnet-3task", "--out", run, "--resume").failed(2, str(run), "segnet-1task")
+    assert runs.snapshot(run) == before
+
+
+def test_the_same_from_python(run: Path, straight: Path) -> None:
+    library.train("segnet-1task", out=run, resume=True, epochs=4)
+    assert_same(run, straight)
+
+
+def test_python_has_to_name_the_run() -> None:
+    with pytest.raises(library.UsageError, match="out"):
+        library.train("segnet-1task", resume=True)
+
+
+# -- more epochs --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two epochs, and their test metrics. Copy before extending it."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    auxseg(*LINE, "--epochs", "2", "--out", run).succeeded()
+    auxseg("evaluate", run).succeeded()
+    return run
+
+
+@pytest.fixture
+def short(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "short"))
+
+
+def rates(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[int, int], float]:
+    """The learning rate of every step to come: (epoch, batch) → rate."""
+    found: dict[tuple[int, int], float] = {}
+
+    def record(
+        keeper: Keeper, trainer: Trainer, module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        found[trainer.current_epoch, batch_idx] = rate
+
+    monkeypatch.setattr(Keeper, "on_train_batch_start", record)
+    return found
+
+
+def test_a_finished_run_is_given_more_epochs(short: Path) -> None:
+    before = runs.history(short)
+    outcome = auxseg("train", "segnet-1task", "--out", short, "--resume", "--epochs", "4")
+    out = outcome.succeeded().out
+    assert "extended from 2 to 4 epochs" in out
+    assert "not bit for bit" in out
+    rows = runs.history(short)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[:2] == before
+    assert runs.config(short)["training"]["epochs"] == 4
+    best = max(float(row["val/segmentation/iou"]) for row in rows)
+    assert runs.metrics(short, "val")["segmentation/iou"] == pytest.approx(best, abs=1e-5)
+
+
+def test_more_epochs_follow_the_longer_schedule_from_their_first_step(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = rates(monkeypatch)
+    library.train("segnet-1task", out=short, resume=True, epochs=3)
+    extended = dict(found)
+    found.clear()
+    auxseg(*LINE, "--epochs", "3", "--out", tmp_path / "whole").succeeded()
+    assert extended.keys() == {(2, batch) for batch in range(12)}
+    assert extended == {step: rate for step, rate in found.items() if step in extended}
+
+
+def test_metrics_of_weights_that_are_no_longer_the_best_are_dropped(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (short / "metrics-test.json").is_file()
+    monkeypatch.setattr(RunDirectory, "best_metrics", lambda run: (1, {"segmentation/iou": -1.0}))
+    auxseg("train", "segnet-1task", "--out", short, "--resume", "--epochs", "3").succeeded()
+    assert not (short / "metrics-test.json").exists()
+
+
+def test_a_run_that_was_stopped_early_goes_on_as_if_it_was_not(
+    straight: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    auxseg(*LINE, "--training.stop_after", "2", "--out", run).succeeded()
+    line = ("train", "segnet-1task", "--out", run, "--resume", "--training.stop_after", "null")
+    out = auxseg(*line).succeeded().out
+    assert "extended from 2 to 4 epochs" in out
+    assert "bit for bit" not in out
+    assert_same(run, straight)
+
+
+@pytest.mark.parametrize("options", [("--epochs", "1"), ("--epochs", "4", "--training.lr", "1")])
+def test_fewer_epochs_or_other_options_are_refused(options: tuple[str, ...], short: Path) -> None:
+    before = runs.snapshot(short)
+    line = ("train", "segnet-1task", "--out", short, "--resume", *options)
+    auxseg(*line).failed(2, str(short), "training.")
+    assert runs.snapshot(short) == before
+
+
+def test_a_whole_configuration_is_not_extended(short: Path) -> None:
+    """As `reproduce` and `study` resume their runs: with all options, and no others."""
+    config, _ = RunDirectory(short).read_config()
+    longer = replace(config, training=replace(config.training, epochs=4))
+    with pytest.raises(library.UsageError, match=r"training\.epochs 2, not 4"):
+        fit(longer, short, resume=True)
+
+
+def test_a_run_without_its_checkpoint_cannot_be_extended(short: Path) -> None:
+    RunDirectory(short).slim()
+    line = ("train", "segnet-1task", "--out", short, "--resume", "--epochs", "4")
+    auxseg(*line).failed(1, str(short), "checkpoint")
+
+
+# -- runs of older versions ---------------------------------------------------------------------
+
+
+def test_an_old_run_from_scratch_that_names_weights(tmp_path: Path) -> None:
+    """0.1.0 wrote the weights that it did not load."""
+    old = tmp_path / "old"
+    line = ("train", "segnet-1task-scratch", *OPTIONS, "--epochs", "1", "--out", old)
+    auxseg(*line).succeeded()
+    file = old / "config.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "weights: none" in text
+    file.write_text(text.replace("weights: none", "weights: imagenet"), encoding="utf-8")
+    auxseg("evaluate", old).succeeded()
+    assert "already finished" in auxseg(*line, "--resume").succeeded().out
+    for option, name in (("--config", "config.yaml"), ("--tuned", "")):
+        run = tmp_path / option
+        line = ("train", "segnet-1task-scratch", option, old / name, "--out", run)
+        auxseg(*line).succeeded()
+        assert runs.config(run)["model"]["weights"] == "none"

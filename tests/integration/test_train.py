@@ -110,7 +110,7 @@ def test_a_foreign_folder_is_not_written_into(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_resume_starts_afresh_in_an_empty_directory(tmp_path: Path) -> None:
+def test_resume_trains_from_scratch_in_an_empty_directory(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     line = ("train", "segnet-1task", "--out", run, *TINY, "--epochs", "1", "--resume")
@@ -129,7 +129,7 @@ def test_resume_leaves_a_finished_run_alone(trained: Path) -> None:
     ("key", "options"),
     [
         ("training.lr", ("--training.lr", "0.5")),
-        ("training.epochs", ("--epochs", "3")),
+        ("training.epochs", ("--epochs", "1")),
         ("data.options.train", ("--data.options", "{train: 21, val: 8, test: 8}")),
         ("augmentation.flip", ("--augmentation.flip", "0")),
     ],
@@ -282,11 +282,30 @@ def test_python_numbers_the_run_directories(
     assert found == [Path("runs/segnet-1task"), Path("runs/segnet-1task-2")]
 
 
-def test_configure_takes_short_and_dotted_names() -> None:
-    config = library.configure("mtan-no-bbox", epochs=3, devices=2, **{"training.lr": 3e-4})
-    assert (config.training.epochs, config.training.lr) == (3, 3e-4)
-    assert str(config.training.devices) == "2"
+def test_configure_takes_short_last_and_dotted_names() -> None:
+    config = library.configure("mtan-no-bbox", epochs=3, lr=3e-4, **{"training.warmup": 0.1})
+    training = config.training
+    assert (training.epochs, training.lr, training.warmup) == (3, 3e-4, 0.1)
     assert config.tasks.names == ("segmentation", "classification")
+
+
+@pytest.mark.parametrize("names", ["segmentation,edges", "[segmentation, edges]", None])
+@pytest.mark.parametrize("devices", [(0, 1), [0, 1], "0,1"])
+def test_configure_takes_lists(names: object, devices: object) -> None:
+    names = names or ["segmentation", "edges"]
+    config = library.configure("segnet-1task", names=names, devices=devices, scale="0.5,2")
+    assert config.tasks.names == ("segmentation", "edges")
+    assert config.training.devices == (0, 1)
+    assert config.augmentation.scale == (0.5, 2.0)
+
+
+def test_lists_on_the_command_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    lists = ("--tasks.names", "segmentation,edges", "--augmentation.scale", "0.9,1.1")
+    auxseg("train", "segnet-1task", *TINY, *lists, "--epochs", "1", "--out", run).succeeded()
+    written = runs.config(run)
+    assert written["tasks"]["names"] == ["segmentation", "edges"]
+    assert written["augmentation"]["scale"] == [0.9, 1.1]
 
 
 @pytest.mark.parametrize(
@@ -296,6 +315,9 @@ def test_configure_takes_short_and_dotted_names() -> None:
         ({"epochs": "many"}, ("training.epochs", "many")),
         ({"epochs": 0}, ("training.epochs", "1")),
         ({"data": "mnist"}, ("data.name", "mnist", "shapes")),
+        ({"options": {}}, ("'options'", "data.options", "tasks.options")),
+        ({"names": ["segmentation", "segmentation"]}, ("tasks.names", "twice")),
+        ({"names": []}, ("tasks.names", "empty")),
     ],
 )
 def test_configure_refuses(settings: dict[str, object], words: tuple[str, ...]) -> None:

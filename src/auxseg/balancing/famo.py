@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from auxseg.balancing.base import LossBalancer, named, stacked
-from auxseg.errors import UsageError
+from auxseg.config.option import check_range
 
 #: Keeps the logarithm of a loss finite.
 EPSILON = 1e-8
@@ -46,9 +46,8 @@ class FAMO(LossBalancer):
         decay: float = 1e-3,
     ) -> None:
         super().__init__(weights, regression)
-        for key, value, fine in (("lr", lr, lr > 0), ("decay", decay, decay >= 0)):
-            if not fine:
-                raise UsageError(f"training.balancer_options.{key}: {value:g} is too small")
+        check_range("training.balancer_options.lr", lr, above=0)
+        check_range("training.balancer_options.decay", decay, minimum=0)
         self.lr, self.decay = lr, decay
         #: ξ, Adam's two averages and its step counts, (T,) each.
         for name in ("xi", "first", "second", "steps"):

@@ -41,8 +41,7 @@ class NashMTL(GradientBalancer):
         super().__init__(weights, regression)
         if not max_norm >= 0:
             raise UsageError(
-                f"training.balancer_options.max_norm: {max_norm:g} is too small, the least allowed "
-                "is 0"
+                f"training.balancer_options.max_norm: must be at least 0, got {max_norm:g}"
             )
         self.max_norm = max_norm
 

@@ -43,9 +43,7 @@ class SoftAdapt(HistoryBalancer):
                 f"{', '.join(VARIANTS)}"
             )
         if window < 2:
-            raise UsageError(
-                f"training.balancer_options.window: {window} is too small, the least allowed is 2"
-            )
+            raise UsageError(f"training.balancer_options.window: must be at least 2, got {window}")
         super().__init__(weights, regression, epochs=window, start=1 / len(weights))
         self.variant, self.beta = variant, beta
 

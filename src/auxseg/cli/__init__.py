@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"auxseg: {error}", file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
-        again = ", the same command goes on"
-        further = {"train": ", --resume goes on", "reproduce": again, "study": again}
+        again = "; rerun the same command to resume"
+        further = {"train": "; rerun with --resume", "reproduce": again, "study": again}
         print(f"auxseg: stopped{further.get(given[0], '')}", file=sys.stderr)
         status = 130
     except BrokenPipeError:

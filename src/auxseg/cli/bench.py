@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from auxseg.config.parsing import verb_parser
-from auxseg.errors import UsageError
+from auxseg.config.command_line import verb_parser
 
 #: One network of each kind: alone, hard sharing, attention, a fourth task.
-DEFAULT = "segnet-1task,segnet-3task,mtan-3task,mtan-canny"
+DEFAULT = ("segnet-1task", "segnet-3task", "mtan-3task", "mtan-canny")
 #: Image size and batch size on a GPU and for memory: the paper's batch.
 LARGE = (256, 5)
 #: Those on a CPU, where the whole has to end within two minutes on two cores.
 SMALL = (96, 2)
+#: What a dry run has no use for: it says every precision and checkpointing by itself.
+MEMORY = ("--memory",)
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -27,39 +27,41 @@ def bench(arguments: Sequence[str]) -> int:
     from auxseg.devices import pick_device
 
     parser = verb_parser("bench", bench, "auxseg bench --presets mtan-3task --image-size 128")
-    parser.add_argument("--presets", type=str, default=DEFAULT, help="the systems, by comma")
-    parser.add_argument("--image-size", type=int | None, default=None, help="96; 256 on a GPU")
-    parser.add_argument("--batch-size", type=int | None, default=None, help="2; 5 on a GPU")
-    parser.add_argument("--width", type=float, default=1.0, help="scales every channel count")
-    parser.add_argument("--precision", type=str, default="32-true", help="as in training")
-    parser.add_argument("--checkpointing", type=str, default="none", help="as in training")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
-    parser.add_argument("--channels-last", action="store_true", help="NHWC in memory")
-    parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
-    parser.add_argument(
-        "--seconds", type=float, default=45.0, help="for the rounds; three are made at least"
-    )
-    parser.add_argument(
-        "--peer",
-        action="append",
-        type=str,
-        default=[],
-        help="smp: also measure the U-Net of segmentation_models.pytorch over the same encoder; "
-        "mtan=PATH: the networks of a checkout of github.com/lorenmt/mtan",
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--presets", type=tuple[str, ...], default=DEFAULT, help="the systems, comma-separated")
+    add("--image-size", type=int | None, help="96; 256 on a GPU and with --memory")
+    add("--batch-size", type=int | None, help="2; 5 on a GPU and with --memory")
+    add("--width", type=float, default=1.0, help="scales every channel count")
+    add(
         "--memory",
         action="store_true",
         help="only estimate the memory of training, by a dry run without a GPU, in seconds per "
         "preset, with every precision and checkpointing (256×256, batch 5)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    add("--precision", default="32-true", unless=MEMORY, help="as in training")
+    add("--checkpointing", default="none", unless=MEMORY, help="as in training")
+    add("--compile", action="store_true", unless=MEMORY, help="torch.compile the networks")
+    add("--channels-last", action="store_true", unless=MEMORY, help="NHWC in memory")
+    add("--accelerator", default="auto", unless=MEMORY, help="auto, cpu, gpu or mps")
+    add(
+        "--seconds",
+        type=float,
+        default=45.0,
+        above=0,
+        unless=MEMORY,
+        help="for the rounds; at least three are made",
+    )
+    add(
+        "--peer",
+        action="append",
+        default=[],
+        unless=MEMORY,
+        help="smp: also measure the U-Net of segmentation_models.pytorch over the same encoder; "
+        "mtan=PATH: the networks of a checkout of github.com/lorenmt/mtan",
+    )
+    add("--json", action="store_true", help="print JSON and nothing else")
     parsed = parser.parse(arguments)
     peers = parse_peers(parsed.peer)
-    if not 0 < parsed.seconds < math.inf:
-        raise UsageError(f"--seconds: {parsed.seconds:g} is not a number above 0")
-    if parsed.memory:
-        _check_memory(parsed)
     device = pick_device(parsed.accelerator)
     large = parsed.memory or device.type != "cpu"
     configs = _configs(parsed, *(LARGE if large else SMALL))
@@ -75,29 +77,10 @@ def bench(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check_memory(parsed: Any) -> None:
-    """Raises :class:`UsageError` for options that a dry run would not heed."""
-    given = {
-        "--precision": parsed.precision != "32-true",
-        "--checkpointing": parsed.checkpointing != "none",
-        "--compile": parsed.compile,
-        "--channels-last": parsed.channels_last,
-        "--peer": bool(parsed.peer),
-    }
-    for option in (option for option, is_given in given.items() if is_given):
-        raise UsageError(
-            f"{option}: not with --memory, which tells every precision and checkpointing and takes "
-            "--presets, --image-size, --batch-size, --width"
-        )
-
-
 def _configs(parsed: Any, image_size: int, batch_size: int) -> dict[str, Any]:
     """Preset → configuration, checked as a training's would be."""
     from auxseg.api import configure
 
-    names = [name for name in parsed.presets.split(",") if name]
-    if not names:
-        raise UsageError("--presets: is empty; name one at least")
     return {
         name: configure(
             name,
@@ -112,5 +95,5 @@ def _configs(parsed: Any, image_size: int, batch_size: int) -> dict[str, Any]:
                 "training.channels_last": parsed.channels_last,
             },
         )
-        for name in names
+        for name in parsed.presets
     }

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from auxseg.config.parsing import add_options, to_config, verb_parser
+from auxseg.config.command_line import verb_parser
+from auxseg.config.parsing import overlay, to_config
 from auxseg.errors import UsageError
+
+#: Options of `data check`: how the folder is read.
+OF_CHECK = ("data.ignore_index", "data.options")
+#: Options of `data prepare`: what is decoded, at which size and how it is split. Other options of
+#: the data choose among decoded images when something is trained.
+OF_PREPARE = (
+    *("data.name", "data.root", "data.split", "data.split_seed", "data.image_size"),
+    *("data.unlabelled", "data.ignore_index", "data.cache_dir", "data.options"),
+)
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -33,28 +42,16 @@ def data_check(arguments: Sequence[str]) -> int:
     from auxseg.data.checks import FILE_BASED, check_root
 
     parser = verb_parser("data check", data_check, "auxseg data check photos")
-    parser.add_argument("root", type=str, help="the data set's folder")
-    parser.add_argument(
-        "--data.name",
-        type=str | None,
-        default=None,
-        help=f"{', '.join(FILE_BASED)} (short: --data); found out by default",
-    )
-    parser.add_argument(
-        "--data.ignore_index",
-        "--ignore-index",
-        type=int | None,
-        default=None,
-        help="mask value of pixels without a label (folder)",
-    )
-    parser.add_argument(
-        "--data.options", type=dict[str, Any], default={}, help="the data set's own options"
-    )
+    parser.add_argument("root", help="the data set's folder")
+    kinds = ", ".join(FILE_BASED)
+    parser.add_argument("--data", "--data.name", help=f"{kinds}; found out by default")
+    parser.add_options({}, only=OF_CHECK)
     parsed = parser.parse(arguments)
-    options = dict(parsed.data.options)
-    if parsed.data.ignore_index is not None:
-        options["ignore_index"] = parsed.data.ignore_index
-    report = check_root(Path(parsed.root), parsed.data.name, **options)
+    given = overlay({"data.options": {}}, parser.layer(parsed))
+    options = dict(given["data.options"])
+    if "data.ignore_index" in given:
+        options["ignore_index"] = given["data.ignore_index"]
+    report = check_root(Path(parsed.root), parsed.data, **options)
     for name, count in report.counts.items():
         print(f"{name}: {count}")
     for note in report.notes:
@@ -71,11 +68,11 @@ def data_prepare(arguments: Sequence[str]) -> int:
 
     example = "auxseg data prepare --data oxford-pet --image-size 256"
     parser = verb_parser("data prepare", data_prepare, example)
-    add_options(parser, CHOICES)
-    parsed = parser.parse(arguments)
+    parser.add_options(CHOICES, only=OF_PREPARE)
+    layer = parser.layer(parser.parse(arguments))
     # A system that learns without labels: else images without labels would not be decoded.
-    parsed["tasks.names"] = ("segmentation", "denoising")
-    opened = open_data(to_config("segnet-noisy", parsed, CHOICES))
+    layer |= {"tasks.names": ("segmentation", "denoising")}
+    opened = open_data(to_config("prepare", [layer], CHOICES))
     for message in opened.messages:
         print(message)
     parts = (f"{part} {len(getattr(opened.split, part))}" for part in ("train", "val", "test"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auxseg.cli.show import print_metrics
-from auxseg.config.parsing import verb_parser
+from auxseg.config.command_line import verb_parser
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -15,12 +15,10 @@ def evaluate(arguments: Sequence[str]) -> int:
     from auxseg.runs.measure import evaluate as measure
 
     parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
-    parser.add_argument("run", type=str, help="a run directory")
-    parser.add_argument("--split", type=str, default="test", help=f"the part: {', '.join(SPLITS)}")
-    parser.add_argument(
-        "--root", type=str | None, default=None, help="where the data lie now, if moved"
-    )
-    parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
+    parser.add_argument("run", help="a run directory")
+    parser.add_argument("--split", default="test", help=f"the part: {', '.join(SPLITS)}")
+    parser.add_argument("--root", help="where the data lie now, if moved")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps")
     parsed = parser.parse(arguments)
     metrics = measure(parsed.run, parsed.split, root=parsed.root, accelerator=parsed.accelerator)
     print_metrics(metrics, Path(parsed.run))

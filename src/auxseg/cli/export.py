@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from auxseg.cli.show import split_names
-from auxseg.config.parsing import verb_parser
+from auxseg.config.command_line import verb_parser
 
 
 def export(arguments: Sequence[str]) -> int:
@@ -15,18 +14,17 @@ def export(arguments: Sequence[str]) -> int:
     from auxseg.export import export as write
 
     parser = verb_parser("export", export, "auxseg export runs/photos --out photos.onnx")
-    parser.add_argument("run", type=str, help="a run directory")
-    parser.add_argument("--out", type=str, required=True, help="the file: NAME.onnx or NAME.pt2")
+    parser.add_argument("run", help="a run directory")
+    parser.add_argument("--out", required=True, help="the file: NAME.onnx or NAME.pt2")
     parser.add_argument(
         "--format",
-        type=str,
         default="onnx",
         help=f"{' or '.join(FORMATS)} (a program of torch.export, NAME.pt2)",
     )
     parser.add_argument(
         "--tasks",
-        type=str | None,
-        default=None,
+        type=tuple[str, ...],
+        default=(),
         help="the tasks to keep, such as segmentation,classification; by default the primary one. "
         "What only others need is left out",
     )
@@ -37,18 +35,14 @@ def export(arguments: Sequence[str]) -> int:
         "validation images (onnx)",
     )
     parser.add_argument(
-        "--root",
-        type=str | None,
-        default=None,
-        help="where the run's data lie now, if moved (--int8)",
+        "--root", needs="--int8", help="where the run's data lie now, if moved (--int8)"
     )
     parsed = parser.parse(arguments)
-    names = split_names("--tasks", parsed.tasks) if parsed.tasks is not None else ()
     found = write(
         parsed.run,
         parsed.out,
         format=parsed.format,
-        tasks=names,
+        tasks=parsed.tasks,
         int8=parsed.int8,
         root=parsed.root,
     )

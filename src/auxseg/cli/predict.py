@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from auxseg.config.parsing import verb_parser
+from auxseg.config.command_line import verb_parser
 from auxseg.errors import AuxsegError, UsageError
 
 
@@ -20,22 +20,20 @@ def predict(arguments: Sequence[str]) -> int:
     parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
     )
+    parser.add_argument("run", help="a run directory, or a file of auxseg export (.onnx, .pt2)")
+    parser.add_argument("images", nargs="+", help="image files, and folders of them")
+    parser.add_argument("--out", required=True, help="the folder for masks and overlays")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps")
     parser.add_argument(
-        "run", type=str, help="a run directory, or a file of auxseg export (.onnx, .pt2)"
+        "--batch-size", type=int, default=8, minimum=1, help="photos per forward pass"
     )
-    parser.add_argument("images", type=str, nargs="+", help="image files, and folders of them")
-    parser.add_argument("--out", type=str, required=True, help="the folder for masks and overlays")
-    parser.add_argument("--accelerator", type=str, default="auto", help="auto, cpu, gpu or mps")
-    parser.add_argument("--batch-size", type=int, default=8, help="photos per forward pass")
     parser.add_argument(
         "--attention",
         action="store_true",
         help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
-        "megabytes a photo) and as a picture (NAME_attention.png)",
+        "megabytes per photo) and as a picture (NAME_attention.png)",
     )
     parsed = parser.parse(arguments)
-    if parsed.batch_size < 1:
-        raise UsageError(f"--batch-size: {parsed.batch_size} is too small, the least allowed is 1")
     paths = find_images(parsed.images)
     predictor = load(parsed.run, parsed.accelerator)
     if parsed.attention and not predictor.attentive:

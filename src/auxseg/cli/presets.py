@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auxseg.config.parsing import verb_parser
+from auxseg.config.command_line import verb_parser
+from auxseg.config.parsing import to_config
 from auxseg.config.presets import PRESETS
 
 
 def presets(arguments: Sequence[str]) -> int:
     """list the systems that can be trained, with their tasks, architecture and parameters"""
-    from auxseg.api import configure
+    # Not through auxseg.api, which imports all that training and predicting need.
+    from auxseg.assembly import CHOICES
     from auxseg.runs.cost import count_parameters
     from auxseg.types import ClassNames
 
@@ -18,7 +20,7 @@ def presets(arguments: Sequence[str]) -> int:
     classes = ClassNames(mask=("background", "pet"), label=("cat", "dog"))
     width = max(map(len, PRESETS))
     for name, system in PRESETS.items():
-        count = count_parameters(configure(name, weights="none"), classes)
+        count = count_parameters(to_config(name, [system.defaults()], CHOICES), classes)
         weights = "pre-trained" if system.pretrained else "from scratch"
         tasks = " + ".join(system.tasks)
         views = "" if system.views == "shared" else f", {system.views} views"

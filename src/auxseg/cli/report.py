@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auxseg.config.parsing import verb_parser
+from auxseg.config.command_line import verb_parser
 
 
 def report(arguments: Sequence[str]) -> int:
@@ -13,11 +13,9 @@ def report(arguments: Sequence[str]) -> int:
     from auxseg.report.page import write_report
 
     parser = verb_parser("report", report, "auxseg report runs/a runs/b --out report")
-    parser.add_argument("runs", type=str, nargs="+", help="run directories")
-    parser.add_argument("--out", type=str, required=True, help="the folder for page and tables")
-    parser.add_argument(
-        "--root", type=str | None, default=None, help="where the data lie now, if moved"
-    )
+    parser.add_argument("runs", nargs="+", help="run directories")
+    parser.add_argument("--out", required=True, help="the folder for page and tables")
+    parser.add_argument("--root", help="where the data lie now, if moved")
     parsed = parser.parse(arguments)
     out = Path(parsed.out)
     write_report(out, parsed.runs, parsed.root)

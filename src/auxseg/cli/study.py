@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from auxseg.cli.show import split_names
-from auxseg.config.parsing import Parser, add_options, to_config, verb_parser
+from auxseg.config.choices import check_choice
+from auxseg.config.command_line import Parser, verb_parser
+from auxseg.config.option import check_range
+from auxseg.config.parsing import Layer, to_config
 from auxseg.errors import UsageError
 
 #: Options that a study sets for each of its systems.
@@ -34,35 +36,25 @@ def study(arguments: Sequence[str]) -> int:
     from auxseg.experiments.study.run import teachable
 
     parser = _parser()
-    add_options(parser, CHOICES, hidden=SET_BY_STUDY)
-    parser.set_defaults(DEFAULTS)
-    if parser.parse(arguments).data.name == "shapes":
-        parser.set_defaults(DEMONSTRATION | {"model.weights": "none"})
+    parser.add_options(CHOICES, hidden=SET_BY_STUDY)
     parsed = parser.parse(arguments)
-    if parsed.seeds < 1:
-        raise UsageError(f"--seeds: {parsed.seeds} is too small, the least allowed is 1")
-    if parsed.jobs is not None and parsed.jobs < 1:
-        raise UsageError(f"--jobs: {parsed.jobs} is too small, the least allowed is 1")
+    given = parser.layer(parsed)
+    layers: list[Layer] = [DEFAULTS, given, {"tasks.names": (parsed.target,)}]
+    if given.get("data.name", DEFAULTS["data.name"]) == "shapes":
+        layers.insert(1, DEMONSTRATION | {"model.weights": "none"})
     tasks = CHOICES["tasks.names"]
-    candidates = split_names("--auxiliary", parsed.auxiliary) if parsed.auxiliary else []
-    for task in (parsed.target, *candidates):
-        if task not in tasks:
-            raise UsageError(f"--target, --auxiliary: {task!r} is no task; {', '.join(tasks)} are")
-    parsed["tasks.names"] = (parsed.target,)
-    parsed["data.labels"], parsed["training.stop_after"] = None, None
-    parsed["data.train_on"] = "train"
-    config = to_config("study", parsed, CHOICES)
-    if not 1 <= parsed.average <= config.training.epochs:
-        raise UsageError(
-            f"--average: {parsed.average} is not between 1 and the {config.training.epochs} epochs"
-        )
+    check_choice("--target", parsed.target, tasks)
+    for task in parsed.auxiliary:
+        check_choice("--auxiliary", task, tasks)
+    config = to_config("study", layers, CHOICES)
+    check_range("--average", parsed.average, maximum=config.training.epochs)
     first = config.training.seed
-    data = None if candidates else open_data(measured(config))
+    data = None if parsed.auxiliary else open_data(measured(config))
     design = Design(
         target=parsed.target,
-        auxiliary=teachable(config, parsed.target, data) if data else tuple(candidates),
+        auxiliary=teachable(config, parsed.target, data) if data else parsed.auxiliary,
         kind=parsed.design,
-        labels=tuple(map(_count, split_names("--labels", parsed.labels))),
+        labels=tuple(map(_count, parsed.labels)),
         seeds=tuple(range(first, first + parsed.seeds)),
         average=parsed.average,
         alone=parsed.delta_m,
@@ -86,25 +78,25 @@ def _parser() -> Parser:
     )
     parser = verb_parser("study", study, example)
     add = parser.add_argument
-    add("--out", type=str, required=True, help="the folder for runs, tables and page")
-    add("--target", type=str, default="segmentation", help="the task that is to get better")
+    add("--out", required=True, help="the folder for runs, tables and page")
+    add("--target", default="segmentation", help="the task that is to get better")
     add(
         "--auxiliary",
-        type=str | None,
-        default=None,
-        help="candidates, as A,B; by default all other tasks that the data have labels for",
+        type=tuple[str, ...],
+        default=(),
+        help="candidates, comma-separated; by default all other tasks that the data have labels "
+        "for",
     )
     add(
         "--design",
-        type=str,
         default="single",
         help="single: each candidate beside the target; pairs: two of them, too; all: every subset",
     )
-    add("--seeds", type=int, default=3, help="runs of each system, seeds counting up")
+    add("--seeds", type=int, default=3, minimum=1, help="runs of each system, seeds counting up")
     add(
         "--labels",
-        type=str,
-        default="all",
+        type=tuple[str, ...],
+        default=("all",),
         help="numbers of masks to keep, as 25,50,all: a study for each; images and other labels "
         "stay",
     )
@@ -112,7 +104,8 @@ def _parser() -> Parser:
         "--average",
         type=int,
         default=1,
-        help="measure the target by its mean over so many last epochs",
+        minimum=1,
+        help="measure the target by its mean over this many last epochs",
     )
     add(
         "--delta-m",
@@ -120,17 +113,23 @@ def _parser() -> Parser:
         default=True,
         help="also train each candidate alone, for Δm against single-task networks",
     )
-    add("--jobs", type=int | None, default=None, help="systems trained at once")
+    add(
+        "--jobs",
+        type=int | None,
+        minimum=1,
+        unless=("--cluster", "--collect"),
+        help="systems to train at a time",
+    )
     add(
         "--cluster",
-        type=str | None,
-        default=None,
-        help=f"farm the runs out by submitit: {', '.join(CLUSTERS)}; --out must be shared",
+        unless=("--collect",),
+        help=f"train on a cluster, by submitit: {', '.join(CLUSTERS)}; --out must be shared",
     )
     add(
         "--cluster-options",
         type=dict[str, Any],
         default={},
+        needs="--cluster",
         help="submitit's parameters, such as {slurm_partition: gpu, timeout_min: 600}",
     )
     add(

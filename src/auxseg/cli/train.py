@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from auxseg.cli.show import print_metrics
-from auxseg.config.parsing import add_options, to_config, verb_parser
+from auxseg.config.command_line import verb_parser
 from auxseg.config.presets import PRESETS, preset
 from auxseg.errors import UsageError
 
 
 def train(arguments: Sequence[str]) -> int:
     """train one system into a run directory"""
+    from auxseg.api import layered
     from auxseg.assembly import CHOICES
     from auxseg.runs.data import split_to_refit
     from auxseg.runs.directory import RunDirectory
@@ -20,29 +22,29 @@ def train(arguments: Sequence[str]) -> int:
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
     parser = verb_parser("train", train, example)
-    parser.add_argument("preset", type=str, help=f"the system: {', '.join(PRESETS)}")
-    parser.add_argument("--out", type=str, required=True, help="the run directory, new or empty")
+    parser.add_argument("preset", help=f"the system: {', '.join(PRESETS)}")
+    parser.add_argument("--out", required=True, help="the run directory, new or empty")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in --out"
+        "--resume",
+        action="store_true",
+        help="continue the run in --out from its last checkpoint. Options that are not given are "
+        "the run's own; --epochs may be larger than it was",
     )
     parser.add_argument(
         "--tuned",
-        type=str | None,
-        default=None,
+        metavar="RUN",
         help="a finished run of this preset: train once more with its options, on its training and "
         "validation images, for as many epochs as its best one took",
     )
-    add_options(parser, CHOICES)
-    first = parser.parse(arguments)
-    system = preset(first.preset)
-    if first.tuned is not None:
-        arguments = [*_options_of_run(first.tuned, first.preset), *arguments]
-    # Once more, now that the preset is known: its settings lie below those of files and options.
-    parser.set_defaults(system.defaults())
+    parser.add_options(CHOICES)
     parsed = parser.parse(arguments)
-    config = to_config(parsed.preset, parsed, CHOICES)
-    split = split_to_refit(RunDirectory(first.tuned), config.data) if first.tuned else None
-    result = fit(config, parsed.out, resume=parsed.resume, split=split)
+    preset(parsed.preset)  # an unknown one is said before files are read
+    given = [parser.layer(parsed, parsed.preset)]
+    if parsed.tuned is not None:
+        given.insert(0, _options_of_run(parsed.tuned, parsed.preset))
+    config = layered(parsed.preset, given, resumed=parsed.out if parsed.resume else None)
+    split = split_to_refit(RunDirectory(parsed.tuned), config.data) if parsed.tuned else None
+    result = fit(config, parsed.out, resume=parsed.resume, extend=True, split=split)
     if _first_process():
         which = "its last epoch; there were no images to validate on"
         if any(value is not None for value in result.metrics.values()):
@@ -52,23 +54,19 @@ def train(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _options_of_run(run_dir: str, preset: str) -> list[str]:
+def _options_of_run(run_dir: str, preset: str) -> dict[str, Any]:
     """Options that repeat a run on its training and validation images, as long as was best."""
     from auxseg.runs.directory import RunDirectory
 
     run = RunDirectory(run_dir)
     config, _ = run.read_config()
-    if config.preset != preset:
-        raise UsageError(f"--tuned: {run_dir} is a run of {config.preset}, not of {preset}")
+    options = run.read_options(preset)
     if config.data.train_on == "train+val":
         raise UsageError(f"--tuned: {run_dir} was trained on its validation images itself")
     if not run.finished(config.training.last_epoch):
         raise UsageError(f"--tuned: {run_dir} is not finished; its best epoch is not known yet")
-    return [
-        f"--config={run.config_file}",
-        f"--training.stop_after={run.best_metrics()[0]}",
-        "--data.train_on=train+val",
-    ]
+    best, _ = run.best_metrics()
+    return options | {"training.stop_after": best, "data.train_on": "train+val"}
 
 
 def _first_process() -> bool:

@@ -1,5 +1,6 @@
 """The configuration of a run, and how command lines, YAML files and keywords become one."""
 
+from auxseg.config.keys import dotted, flags, hints, leaves, plain
 from auxseg.config.schema import (
     GROUPS,
     AugmentationConfig,
@@ -8,9 +9,6 @@ from auxseg.config.schema import (
     ModelConfig,
     TasksConfig,
     TrainingConfig,
-    flags,
-    leaves,
-    plain,
 )
 
 __all__ = [
@@ -21,7 +19,9 @@ __all__ = [
     "ModelConfig",
     "TasksConfig",
     "TrainingConfig",
+    "dotted",
     "flags",
+    "hints",
     "leaves",
     "plain",
 ]

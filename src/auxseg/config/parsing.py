@@ -1,241 +1,229 @@
-"""Command lines, YAML files and Python keywords → :class:`~auxseg.config.Config`.
+"""Options from command lines, YAML files and Python keywords → :class:`~auxseg.config.Config`.
 
-One parser for all three, so that the same key has the same name, type and error everywhere.
+Whatever the source, its options become a layer: dotted key → value as its user wrote it. Layers
+are laid over one another, then converted and checked once. So the same option has the same name,
+the same type and the same errors everywhere.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from auxseg.config.presets import with_task_options
-from auxseg.config.schema import GROUPS, Config, flags, leaves
+from auxseg.config.choices import check_choices
+from auxseg.config.compat import upgraded
+from auxseg.config.effects import check_effects
+from auxseg.config.keys import default_of, flags, group_of, hints, leaves
+from auxseg.config.schema import GROUPS, Config
+from auxseg.config.values import convert, load_yaml
 from auxseg.errors import UsageError
 
 #: What a run's ``config.yaml`` holds beside its options.
 RUN_KEYS = ("version", "preset", "classes", "images")
 
-
-class Parser(ArgumentParser):
-    """An argument parser whose errors are one line with the status of a wrong usage."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(exit_on_error=False, allow_abbrev=False, **kwargs)
-
-    def parse(self, arguments: Sequence[str]) -> Namespace:
-        """Parses a command line; raises :class:`UsageError` naming what is wrong and allowed."""
-        if "--data.name" in self._option_string_actions:
-            arguments = [_unshadow(argument) for argument in arguments]
-        if "--config" in self._option_string_actions:
-            arguments = _files_first(arguments)
-        try:
-            return self.parse_args(list(arguments))
-        except ArgumentError as error:
-            line = self._one_line(str(error))
-            raise UsageError(re.sub(r"^\w+(?=: )", self._as_option, line)) from None
-
-    def parse_plain(self, values: Mapping[str, Any]) -> Namespace:
-        """Parses nested plain values, as from a YAML file, with the same checks and errors."""
-        _check_nesting(values, "options")
-        try:
-            return self.parse_object(dict(values))
-        except ArgumentError as error:
-            raise UsageError(self._one_line(str(error))) from None
-
-    def _one_line(self, message: str) -> str:
-        line = re.sub(r"\s+", " ", message).strip()
-        line = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", line)
-        line = re.sub(r"<class '(\w+)'>", r"\1", line)
-        line = re.sub(
-            r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .* "
-            r"Given value: (.*)",
-            lambda union: f"Expected {_alternatives(union.group(1))}. Got value: {union.group(2)}",
-            line,
-        )
-        required = re.match(r"the following arguments are required: (.*)", line)
-        if required:
-            return f"missing: {', '.join(map(self._spelled, required.group(1).split(', ')))}"
-        unknown = re.match(r"(?:unrecognized arguments: --|Option ')([\w.-]+)", line)
-        if unknown:
-            return self._unknown(unknown.group(1))
-        return line
-
-    def _as_option(self, key: re.Match[str]) -> str:
-        """A verb's own key as its user writes it; dotted keys are the same in files."""
-        option = f"--{key[0].replace('_', '-')}"
-        return option if option in self._option_string_actions else key[0]
-
-    def _spelled(self, name: str) -> str:
-        return f"--{name}" if f"--{name}" in self._option_string_actions else name
-
-    def _unknown(self, key: str) -> str:
-        known = [
-            name.removeprefix("--") for action in self._actions for name in action.option_strings
-        ]
-        close = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "no option is called that;"
-        return f"unknown option {key!r}: {hint} `{self.prog} --help` lists them all"
+#: Dotted key → value. A key may also lie below an option that is a mapping:
+#: ``tasks.weights.bbox``.
+Layer = Mapping[str, Any]
+Choices = Mapping[str, Iterable[str]]
 
 
-def _alternatives(subtypes: str) -> str:
-    """``int, NoneType`` → ``int or null``."""
-    return " or ".join("null" if one == "NoneType" else one for one in subtypes.split(", "))
-
-
-def verb_parser(verb: str, function: Callable[..., int], example: str) -> Parser:
-    """The parser of one verb, whose function's docstring says what it does."""
-    text = (function.__doc__ or "").strip()
-    return Parser(
-        prog=f"auxseg {verb}", description=f"{text[0].upper()}{text[1:]}. Example: {example}"
-    )
-
-
-def _unshadow(argument: str) -> str:
-    """``--data NAME`` → ``--data.name NAME``: a flag of its own would hide the group ``data``."""
-    return re.sub(r"^--data(?==|$)", "--data.name", argument)
-
-
-def _files_first(arguments: Sequence[str]) -> list[str]:
-    """Moves ``--config FILE`` to the front: what the command line says wins, wherever it stands."""
-    files: list[str] = []
-    others: list[str] = []
-    rest = list(arguments)
-    while rest:
-        argument = rest.pop(0)
-        if argument == "--config" and rest:
-            argument += f"={rest.pop(0)}"
-        (files if argument.startswith("--config=") else others).append(argument)
-    return [f"--config={_options_of(argument, others)}" for argument in files] + others
-
-
-def _options_of(argument: str, others: Sequence[str]) -> str:
-    """The options in a file as YAML text; a run's ``config.yaml`` says more than options."""
-    path = argument.removeprefix("--config=")
-    values = read_yaml(Path(path))
-    _check_nesting(values, path)
-    name = values.get("preset")
-    if name is not None and name not in others:
-        raise UsageError(f"{path}: is the configuration of {name}; train that preset with it")
-    options = {key: value for key, value in values.items() if key not in RUN_KEYS}
-    return yaml.safe_dump(options)
-
-
-def _check_nesting(values: Any, source: str) -> None:
-    """Raises :class:`UsageError` unless options lie in their groups."""
-    if not isinstance(values, Mapping):
-        raise UsageError(f"{source}: expected groups of options, such as training: {{epochs: 30}}")
-    for group in GROUPS:
-        if group in values and not isinstance(values[group], Mapping):
-            raise UsageError(
-                f"{source}: {group} is {values[group]!r}; expected options below it, such as "
-                f"{next(key for key, _ in leaves() if key.startswith(group))}"
-            )
-
-
-def add_options(
-    parser: Parser, choices: Mapping[str, Iterable[str]], hidden: Iterable[str] = ()
-) -> None:
-    """Adds every configuration key to a parser, with its short flag and its allowed values.
+def to_config(
+    preset: str, layers: Iterable[Layer], choices: Choices, *, effects: bool = True
+) -> Config:
+    """Makes a configuration from layers of options, the last one on top.
 
     Args:
-        choices: dotted key → allowed values (the keys of the packages' dicts).
-        hidden: keys that this verb sets by itself.
+        choices: dotted key → allowed values (:func:`auxseg.config.choices.check_choices`).
+        effects: whether to refuse options that have no effect.
+
+    Raises:
+        UsageError: an unknown option, or a value of a wrong type, out of range or not allowed.
     """
-    hints = {group: get_type_hints(cls) for group, cls in GROUPS.items()}
-    parser.add_argument("--config", action="config", help="a YAML file of these options, nested")
-    for key, item in leaves():
-        if key in hidden:
-            continue
-        group, name = key.split(".")
-        names = [f"--{key}"]
-        if item.metadata["flag"] and item.metadata["flag"] not in GROUPS:
-            names.append(f"--{item.metadata['flag']}")
-        allowed = tuple(choices.get(key, ()))
-        default = item.default_factory() if callable(item.default_factory) else item.default
-        parser.add_argument(
-            *names,
-            type=hints[group][name],
-            default=default,
-            help=_help(item.metadata, allowed),
-        )
-
-
-def _help(metadata: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
-    short = f" (short: --{metadata['flag']})" if metadata["flag"] in GROUPS else ""
-    return metadata["help"] + (f": {', '.join(allowed)}" if allowed else "") + short
-
-
-def to_config(preset: str, namespace: Namespace, choices: Mapping[str, Iterable[str]]) -> Config:
-    """Makes the configuration; raises :class:`UsageError` for a value out of range or unknown."""
-    groups = {}
-    for group, cls in GROUPS.items():
-        values = namespace.get(group, Namespace())
-        groups[group] = cls(**dict(vars(values)))
-    tasks = groups["tasks"]
-    options = with_task_options(preset, tasks.names, tasks.options)
-    config = Config(preset=preset, **{**groups, "tasks": replace(tasks, options=options)})
-    for key, allowed in choices.items():
-        value = getattr(getattr(config, key.split(".")[0]), key.split(".")[1])
-        for one in value if isinstance(value, tuple) else (value,):
-            if one not in tuple(allowed):
-                raise UsageError(f"{key}: {one!r} is unknown; allowed are {', '.join(allowed)}")
+    types = hints()
+    groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    empty = {key for key, item in leaves() if default_of(item) == ()}
+    for key, value in overlay(*layers).items():
+        if key in empty and value in ((), []):
+            continue  # the default, which a run's file holds too; no list may be given empty
+        groups[group_of(key)][key.partition(".")[2]] = convert(key, types[key], value)
+    config = Config(preset, **{group: cls(**groups[group]) for group, cls in GROUPS.items()})
+    check_choices(config, choices)
+    if effects:
+        check_effects(config)
     return config
 
 
-def from_plain(
-    preset: str, values: Mapping[str, Any], choices: Mapping[str, Iterable[str]]
-) -> Config:
-    """A configuration from nested plain values (a run's ``config.yaml``), defaults elsewhere."""
-    parser = Parser(prog="auxseg train")
-    add_options(parser, choices)
-    return to_config(preset, parser.parse_plain(values), choices)
+def overlay(*layers: Layer) -> dict[str, Any]:
+    """Layers of options as one; the last one wins key by key, inside mappings as well.
+
+    An empty mapping removes what lies below it.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            option = _option_of(key)
+            if option is None:
+                unknown_option(key, hints())
+            if not is_mapping(hints()[option]):
+                merged[key] = value
+                continue
+            if key != option:
+                value = with_value({}, key.removeprefix(f"{option}."), value)
+            value = convert(option, hints()[option], value)
+            merged[option] = _united(merged.get(option, {}), value) if value else {}
+    return merged
 
 
-def nested(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Python keywords (``epochs=3``) and dotted keys (``{"training.lr": 1e-3}``) → nested values.
+def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two mappings as one; the second one wins, inside mappings as well."""
+    united = dict(below)
+    for name, value in above.items():
+        under = united.get(name)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = _united(under, value)
+        united[name] = value
+    return united
+
+
+def _option_of(key: str) -> str | None:
+    """The option that a key names or lies below."""
+    known = hints()
+    if key in known:
+        return key
+    above = ".".join(key.split(".")[:2])
+    return above if above in known and is_mapping(known[above]) else None
+
+
+def is_mapping(hint: Any) -> bool:
+    """Whether an option of this type has names below it."""
+    return getattr(hint, "__origin__", None) is dict
+
+
+def with_value(values: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of a mapping with a value at a dotted path below it."""
+    name, _, rest = path.partition(".")
+    if rest:
+        below = values.get(name)
+        value = with_value(below if isinstance(below, Mapping) else {}, rest, value)
+    return {**values, name: value}
+
+
+# -- where layers come from ---------------------------------------------------------------------
+
+
+def keywords(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The layer of Python keywords.
+
+    An option goes by its dotted key, by its flag with underscores (``image_size``), and by its own
+    last name (``lr``) where no other option shares that.
 
     Raises:
-        UsageError: a keyword that is no option.
+        UsageError: a keyword that names no option, or several.
     """
+    return {_key_of(name): value for name, value in settings.items()}
+
+
+def _key_of(name: str) -> str:
     short = flags()
-    known = {key for key, _ in leaves()}
-    values: dict[str, dict[str, Any]] = {}
-    for name, value in options.items():
-        key = short.get(name, name)
-        if key not in known:
-            close = difflib.get_close_matches(name, [*short, *known], n=3, cutoff=0.5)
-            allowed = (
-                f"did you mean {' or '.join(close)}?"
-                if close
-                else f"short options are {', '.join(short)}"
+    if name in short:
+        return short[name]
+    if _option_of(name) is not None:
+        return name
+    meant = _by_last_name(name)
+    if len(meant) > 1:
+        raise UsageError(f"option {name!r} could be {' or '.join(meant)}; give the dotted key")
+    if not meant:
+        unknown_option(name, [*short, *hints()])
+    return meant[0]
+
+
+def _by_last_name(name: str) -> list[str]:
+    return [key for key in hints() if key.partition(".")[2] == name]
+
+
+def flat_options(values: Any, source: str = "options") -> dict[str, Any]:
+    """The layer of nested plain values, as in a YAML file.
+
+    Raises:
+        UsageError: options that do not lie in their groups, or that nobody knows.
+    """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{source}: expected groups of options, such as training: {{epochs: 30}}")
+    layer: dict[str, Any] = {}
+    for group, options in values.items():
+        if options is None and group in GROUPS:
+            continue  # all its options are commented out
+        if not isinstance(options, Mapping):
+            if group not in GROUPS:
+                unknown_option(str(group), hints())
+            example = next(key for key in hints() if group_of(key) == group)
+            raise UsageError(
+                f"{source}: {group} is {options!r}; expected options below it, such as {example}"
             )
-            raise UsageError(f"unknown option {name!r}; {allowed}")
-        group, item = key.split(".")
-        values.setdefault(group, {})[item] = str(value) if isinstance(value, Path) else value
-    return values
+        layer |= {f"{group}.{name}": value for name, value in options.items()}
+    for key in layer:
+        if key not in hints():
+            unknown_option(key, hints())
+    return layer
 
 
-def merge(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Nested values laid over one another; the last layer wins key by key."""
-    merged: dict[str, dict[str, Any]] = {}
-    for layer in layers:
-        for group, values in layer.items():
-            merged.setdefault(group, {}).update(values)
-    return merged
+def read_options(path: Path, preset: str | None = None) -> dict[str, Any]:
+    """The layer of a YAML file: options, nested, or a run's ``config.yaml``.
+
+    Args:
+        preset: the only system whose run's file may be given.
+
+    Raises:
+        UsageError: names the file.
+    """
+    values = read_yaml(path)
+    if isinstance(values, Mapping) and "preset" in values:
+        name, layer = run_options(values)
+        if name != preset:
+            raise UsageError(f"{path}: is the configuration of {name}; train that preset with it")
+        return layer
+    try:
+        layer = flat_options({} if values is None else values)
+        return {key: convert(key, hints()[key], value) for key, value in layer.items()}
+    except UsageError as error:
+        raise UsageError(f"{path}: {str(error).removeprefix('options: ')}") from None
+
+
+def run_options(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The preset and the layer of a run's ``config.yaml``, whichever version wrote it."""
+    groups = {name: values for name, values in content.items() if name not in RUN_KEYS}
+    return content["preset"], upgraded(flat_options(groups))
 
 
 def read_yaml(path: Path) -> Any:
     """Reads a YAML file; raises :class:`UsageError` with file and line where it is not YAML."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+        return load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"{path}: cannot be read ({reason})") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+# -- names that nobody knows --------------------------------------------------------------------
+
+
+def unknown_option(name: str, known: Iterable[str], otherwise: str = "") -> NoReturn:
+    """Raises :class:`UsageError` with the known options that come closest to a name.
+
+    Args:
+        otherwise: what to say where none comes close; by default the short options.
+    """
+    names = list(dict.fromkeys(known))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    # `lr` is not close to `training.lr` as letters go.
+    close = [one for one in names if one.rpartition(".")[2] == name] or close
+    if close:
+        otherwise = f"did you mean {' or '.join(close)}?"
+    hint = otherwise or f"short options are {', '.join(flags())}"
+    raise UsageError(f"unknown option {name!r}; {hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,14 +102,3 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
     return PRESETS[name]
-
-
-def with_task_options(name: str, tasks: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of tasks: a preset's own, below those that are given.
-
-    A preset says how some task is trained; options for another task, or for another side of the
-    same one, leave that as it is.
-    """
-    recipe = PRESETS[name].recipe if name in PRESETS else {}
-    own = {task: kept for task, kept in recipe.get("tasks.options", {}).items() if task in tasks}
-    return {task: {**own.get(task, {}), **given.get(task, {})} for task in {**own, **given}}

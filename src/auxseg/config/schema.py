@@ -7,67 +7,18 @@ command lines, YAML files and Python keyword arguments into a :class:`Config`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from auxseg.config.option import Group, option
 from auxseg.errors import UsageError
 
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    flag: str | None = None,
-    minimum: float | None = None,
-    above: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """A dataclass field with its help text, its short flag and the range of its values."""
-    metadata = {"help": help, "flag": flag, "minimum": minimum, "above": above, "maximum": maximum}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-class _Ranged:
-    """Checks the numbers of a configuration group against the ranges of its fields."""
-
-    GROUP = ""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            for key, value in _numbers(f"{self.GROUP}.{item.name}", getattr(self, item.name)):
-                _check_range(key, value, item)
-
-
-def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
-    """Every number in a value, with its dotted key."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield key, value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _numbers(key, item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _numbers(f"{key}.{name}", item)
-
-
-def _check_range(key: str, value: float, item: Field[Any]) -> None:
-    minimum, above, maximum = (item.metadata[name] for name in ("minimum", "above", "maximum"))
-    if not math.isfinite(value):
-        raise UsageError(f"{key}: {value} is not a finite number")
-    if minimum is not None and value < minimum:
-        raise UsageError(f"{key}: {value} is too small, the least allowed is {minimum}")
-    if above is not None and value <= above:
-        raise UsageError(f"{key}: {value} is too small, it must be above {above}")
-    if maximum is not None and value > maximum:
-        raise UsageError(f"{key}: {value} is too large, the most allowed is {maximum}")
+#: ``--weights`` of an encoder that starts from random weights.
+NO_WEIGHTS = "none"
 
 
 @dataclass(frozen=True)
-class DataConfig(_Ranged):
+class DataConfig(Group):
     """Which images, which labels, which size."""
 
     GROUP = "data"
@@ -116,13 +67,14 @@ class DataConfig(_Ranged):
         "data set's own training images",
         above=0,
         maximum=100,
+        needs="data.unlabelled",
     )
     ignore_index: int | None = option(
         None,
         "mask value of pixels without a label (folder)",
         flag="ignore-index",
         minimum=0,
-        maximum=65535,
+        maximum=255,
     )
     cache_dir: str | None = option(None, "where decoded images are kept; $AUXSEG_CACHE by default")
     num_workers: int | None = option(
@@ -132,7 +84,7 @@ class DataConfig(_Ranged):
 
 
 @dataclass(frozen=True)
-class AugmentationConfig(_Ranged):
+class AugmentationConfig(Group):
     """Random changes of the training images, one draw per image and epoch (docs/experiments.md)."""
 
     GROUP = "augmentation"
@@ -161,7 +113,7 @@ class AugmentationConfig(_Ranged):
 
 
 @dataclass(frozen=True)
-class ModelConfig(_Ranged):
+class ModelConfig(Group):
     """Architecture, size and starting weights."""
 
     GROUP = "model"
@@ -181,26 +133,38 @@ class ModelConfig(_Ranged):
     )
     pretrained: bool = option(True, "whether the encoder starts from model.weights")
     weights: str = option(
-        "imagenet",
-        "starting weights: imagenet (published ones, downloaded), none, a file for the "
-        "encoder, or a run directory, whose whole network is taken as far as it fits",
+        None,
+        "starting weights: imagenet (the encoder's published ones, downloaded), none, a file for "
+        "the encoder, or a run directory, whose whole network is taken as far as it fits; by "
+        "default imagenet for a pre-trained encoder",
         flag="weights",
+        needs="model.pretrained",
+        takes=str | None,
     )
     freeze: bool = option(
         False, "train everything but the encoder, whose batch statistics stay as well"
     )
     calibrate: bool = option(
-        True, "let fresh batch norms reproduce the features of loaded weights at step 0"
+        True,
+        "let fresh batch norms reproduce the features of loaded weights at step 0",
+        needs="model.weights",
     )
     grey: str = option(
         "skip",
         "the pre-trained first convolution where the input has one channel: not loaded (the "
         "paper), or summed over RGB",
+        needs="model.weights",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights is None:  # a run's file says what was used
+            weights = "imagenet" if self.pretrained else NO_WEIGHTS
+            object.__setattr__(self, "weights", weights)
 
 
 @dataclass(frozen=True)
-class TasksConfig(_Ranged):
+class TasksConfig(Group):
     """What the network learns; the first task is the primary one."""
 
     GROUP = "tasks"
@@ -218,17 +182,9 @@ class TasksConfig(_Ranged):
         {}, "options of a task, such as tasks.options.bbox.scale"
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.names:
-            raise UsageError("tasks.names: is empty; name one task at least")
-        for name in self.names:
-            if self.names.count(name) > 1:
-                raise UsageError(f"tasks.names: {name} stands there twice")
-
 
 @dataclass(frozen=True)
-class TrainingConfig(_Ranged):
+class TrainingConfig(Group):
     """Optimisation; the defaults were chosen on validation data (docs/experiments.md)."""
 
     GROUP = "training"
@@ -284,9 +240,17 @@ class TrainingConfig(_Ranged):
     accelerator: str = option(
         "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"
     )
-    devices: int | str = option(
-        1, "Lightning's devices: a number, a list such as 0,1, or auto", flag="devices", minimum=1
+    devices: int | tuple[int, ...] | str = option(
+        1,
+        "Lightning's devices: how many, which ones (as 0,1 or, for a single one, as 1,), or auto",
+        flag="devices",
+        minimum=0,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.devices == 0:
+            raise UsageError("training.devices: must be at least 1, got 0")
 
     @property
     def last_epoch(self) -> int:
@@ -314,30 +278,3 @@ GROUPS: dict[str, type] = {
     "tasks": TasksConfig,
     "training": TrainingConfig,
 }
-
-
-def leaves() -> Iterator[tuple[str, Field[Any]]]:
-    """Every option as (dotted key, dataclass field), in the order of the help text."""
-    for group, cls in GROUPS.items():
-        for item in fields(cls):
-            yield f"{group}.{item.name}", item
-
-
-def flags() -> dict[str, str]:
-    """Short form, as a Python keyword → dotted key: ``image_size`` → ``data.image_size``."""
-    return {
-        item.metadata["flag"].replace("-", "_"): key
-        for key, item in leaves()
-        if item.metadata["flag"]
-    }
-
-
-def plain(config: Any) -> Any:
-    """A configuration as nested dicts, lists and plain values, for YAML and comparison."""
-    if is_dataclass(config):
-        return {item.name: plain(getattr(config, item.name)) for item in fields(config)}
-    if isinstance(config, dict):
-        return {key: plain(value) for key, value in config.items()}
-    if isinstance(config, (tuple, list)):
-        return [plain(value) for value in config]
-    return config

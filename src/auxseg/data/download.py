@@ -52,7 +52,7 @@ def download(url: str, path: Path, known_hash: str) -> Path:
         with _locked(path):
             _retrieve(url, path, known_hash)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        resume = "; the next try goes on from there" if _beside(path, ".part").exists() else ""
+        resume = "; the next try resumes from there" if _beside(path, ".part").exists() else ""
         raise DataError(f"{url}: {_reason(error)}{resume}") from error
     except ValueError as error:  # pooch's answer to a wrong hash
         raise DataError(f"{url}: the file does not have the hash {known_hash}") from error

@@ -65,7 +65,7 @@ def one_by_one(work: Work, items: Mapping[str, Any]) -> Iterator[tuple[str, str 
 
 @dataclass(frozen=True)
 class Processes:
-    """A process for every item, so many at once.
+    """A process for every item, a limited number at a time.
 
     Attributes:
         jobs: how many; None for :func:`default_jobs`.

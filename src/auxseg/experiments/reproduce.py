@@ -63,19 +63,21 @@ def reproduce(
 
     Args:
         configs: one per system; seeds count up from the configuration's.
-        jobs: systems trained at once; None for :func:`auxseg.experiments.launchers.default_jobs`.
+        jobs: systems trained at a time; None for :func:`auxseg.experiments.launchers.default_jobs`.
 
     Returns:
         one line per run that failed; the others are in the table.
     """
     if any(config.training.devices != 1 for config in configs):
         raise UsageError(
-            "training.devices: each system is trained on one device; --jobs trains several at once"
+            "training.devices: each system is trained on one device; --jobs trains several at a "
+            "time"
         )
     check_folder(out)
     dataset = assembly.open_dataset(configs[0].data)
     for config in configs:  # a mistake that all share is told before the first hour, not after
-        assembly.check_weights(config)
+        if config.model.weights != GENERATED:
+            assembly.check_weights(config)
         assembly.check(config, dataset.classes)
     # Decoded once, not by every process; unlabelled images, too, if a system wants them.
     data = assembly.open_data(max(configs, key=assembly.unlabelled_per_step), dataset)

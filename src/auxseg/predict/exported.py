@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +118,7 @@ class TorchNetwork(Network):
 
         extra = {EXTRA_FILE: ""}
         try:
-            with path.open("rb") as stream, warnings.catch_warnings():
+            with path.open("rb") as stream, warnings.catch_warnings(), _without_traces():
                 # Of torch 2.11's own reader.
                 warnings.filterwarnings("ignore", message="The given buffer is not writable")
                 program = torch.export.load(stream, extra_files=extra)
@@ -153,6 +156,17 @@ def open_exported(path: Path, device: torch.device, ending: str | None = None) -
             f"({', '.join(ENDINGS)})"
         )
     return ENDINGS[ending](path, device)
+
+
+@contextmanager
+def _without_traces() -> Iterator[None]:
+    """Keeps torch.export, since 2.14, from logging a trace of what it also raises."""
+    logger = logging.getLogger("torch.export")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _damaged(path: Path, kind: str, error: Exception) -> DataError:

@@ -96,7 +96,7 @@ def titled(axis: Axes, name: str) -> None:
 
 
 def panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A grid of at least so many panels, row by row."""
+    """A grid of at least this many panels, row by row."""
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")

@@ -104,7 +104,7 @@ def _read(path: Path) -> _Run:
     directory = RunDirectory(path)
     config, classes = directory.read_config()
     if not directory.finished(config.training.last_epoch):
-        raise DataError(f"{path}: its training is not finished (--resume goes on)")
+        raise DataError(f"{path}: its training is not finished (continue it with --resume)")
     return _Run(directory, config, classes)
 
 

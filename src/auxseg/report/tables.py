@@ -149,7 +149,7 @@ def _digits(key: str) -> int:
 
 
 def metrics_table(metrics: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
-    """A run's metrics, one a line; values per class have the classes' names.
+    """A run's metrics, one per line; values per class have the classes' names.
 
     Args:
         classes: names of the mask's classes, for ``segmentation/iou_per_class``.

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auxseg.assembly import CHOICES
-from auxseg.config import Config, parsing, plain
+from auxseg.config import Config, dotted, parsing, plain
 from auxseg.data.kept import COLUMNS, KeptSplit, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.runs.files import (
@@ -39,6 +39,8 @@ MAY_DIFFER = frozenset(
         *("data.num_workers", "data.root", "data.cache_dir"),
     }
 )
+#: Options that may grow on resume, where the caller allows it.
+MAY_GROW = ("training.epochs", "training.stop_after")
 
 
 class RunDirectory:
@@ -81,25 +83,40 @@ class RunDirectory:
         check_folder(self.path)
         if not resume and self.path.is_dir() and any(self.path.iterdir()):
             raise UsageError(
-                f"{self.path}: is not empty; go on with --resume or choose another --out"
+                f"{self.path}: is not empty; continue it with --resume or choose another --out"
             )
 
-    def check_resumable(self, config: Config) -> None:
-        """Raises :class:`UsageError` if the run was started with other options.
+    def check_resumable(self, config: Config, *, extend: bool = False) -> Config | None:
+        """Checks that the run was started with the same options.
 
-        Raises :class:`DataError` if its last checkpoint is damaged.
+        Args:
+            extend: whether more epochs are allowed than it was started for.
+
+        Returns:
+            the configuration it was started with; None where it never was.
+
+        Raises:
+            UsageError: an option differs that may not.
+            DataError: its last checkpoint is damaged.
         """
         if self.last.is_file() and not zipfile.is_zipfile(self.last):
-            raise DataError(f"{self.last}: is damaged; delete it to start this run afresh")
+            raise DataError(f"{self.last}: is damaged; delete it to train this run from scratch")
         if not self.config_file.is_file():
-            return
-        before, now = settings(self.read_config()[0]), settings(config)
+            return None
+        started, _ = self.read_config()
+        before, now = settings(started), settings(config)
+        if extend and longer(started, config):
+            before |= {key: now[key] for key in MAY_GROW}
+            if self.last_weights.is_file() and not self.last.is_file():
+                raise DataError(f"{self.path}: has no checkpoint any more to extend it from")
         for key in sorted(before.keys() | now.keys()):
             if before.get(key) != now.get(key):
+                more = " (more epochs are possible)" if extend and key in MAY_GROW else ""
                 raise UsageError(
-                    f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}; "
-                    "resume with the same options or choose another --out"
+                    f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}"
+                    f"{more}; resume with the same options or choose another --out"
                 )
+        return started
 
     def write_config(
         self, config: Config, classes: ClassNames, version: str, images: Mapping[str, int]
@@ -127,11 +144,23 @@ class RunDirectory:
         content = parsing.read_yaml(self.config_file)
         try:
             classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
-            preset = content["preset"]
-            groups = {name: content[name] for name in content if name not in parsing.RUN_KEYS}
+            preset, options = parsing.run_options(content)
         except (KeyError, TypeError):
             raise DataError(f"{self.config_file}: is no run's configuration") from None
-        return parsing.from_plain(preset, groups, CHOICES), classes
+        return parsing.to_config(preset, [options], CHOICES), classes
+
+    def read_options(self, preset: str) -> dict[str, Any]:
+        """The options the run was started with, by dotted key; none where it never was.
+
+        Raises:
+            UsageError: it is a run of another preset.
+        """
+        if not self.config_file.is_file():
+            return {}
+        config, _ = self.read_config()
+        if config.preset != preset:
+            raise UsageError(f"{self.path}: is a run of {config.preset}, not of {preset}")
+        return dotted(config)
 
     def read_counts(self) -> dict[str, int]:
         """How many images the run trained, validated and tested on."""
@@ -235,6 +264,11 @@ class RunDirectory:
         """What a study found on the test images with the last weights; None where it did not."""
         return read_counts_file(self.test_file)
 
+    def drop_metrics(self) -> None:
+        """Removes what was measured with the best weights, which are about to be others."""
+        for stale in (*self.path.glob("metrics-*.json"), *self.path.glob("images-*.csv")):
+            stale.unlink()
+
     # -- weights --------------------------------------------------------------------------------
 
     def write_best(
@@ -276,7 +310,7 @@ class RunDirectory:
         if not self.last_weights.is_file():
             self.slim()  # it was stopped between its last epoch and this
         if not self.last_weights.is_file():
-            raise DataError(f"{self.path}: its last weights are gone; train it anew")
+            raise DataError(f"{self.path}: its last weights are gone; train it again")
         return load_file(self.last_weights)
 
     def _check_best(self) -> None:
@@ -288,6 +322,12 @@ class RunDirectory:
             safe_open(self.best, framework="pt")
         except SafetensorError:
             raise DataError(f"{self.best}: is damaged; train again with another --out") from None
+
+
+def longer(before: Config, now: Config) -> bool:
+    """Whether a run is to go on for more epochs than it was started for."""
+    a, b = before.training, now.training
+    return b.last_epoch > a.last_epoch and b.epochs >= a.epochs
 
 
 def settings(config: Config) -> dict[str, Any]:

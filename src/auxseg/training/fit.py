@@ -15,15 +15,16 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from auxseg import assembly
-from auxseg.config import Config
+from auxseg.config import Config, TrainingConfig
 from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_training_data
-from auxseg.runs.directory import RunDirectory
+from auxseg.runs.directory import RunDirectory, longer
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
@@ -61,6 +62,7 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
+    extend: bool = False,
     quiet: bool = False,
     split: KeptSplit | None = None,
 ) -> Result:
@@ -68,7 +70,9 @@ def train(
 
     Args:
         out: the run directory; must be new or empty unless ``resume``.
-        resume: go on from the last checkpoint; afresh without one; a finished run is left as it is.
+        resume: continue from the last checkpoint; from scratch without one; a finished run is left
+            as it is. The options must be those that the run was started with.
+        extend: whether a resumed run may be given more epochs than it was started with.
         quiet: print nothing.
         split: the part of each image, as another run kept it; by default the configuration's. A
             run that goes on keeps its own.
@@ -86,11 +90,13 @@ def train(
     dataset = assembly.open_dataset(config.data)
     config = assembly.resolve(config, dataset)
     if resume:
-        run.check_resumable(config)
+        started = run.check_resumable(config, extend=extend)
         if run.finished(config.training.last_epoch):
             if not quiet:
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
+        if started is not None and longer(started, config) and not quiet:
+            print(_extension(run, started.training, config.training))
     assembly.check(config, dataset.classes)
     tasks = assembly.make_tasks(config, dataset.classes)
     _silence_lightning()
@@ -131,6 +137,17 @@ def _load_starting_weights(
     return () if left_out is None else (left_out,)
 
 
+def _extension(run: RunDirectory, before: TrainingConfig, now: TrainingConfig) -> str:
+    """What a user should know of a run that is given more epochs."""
+    text = f"{run.path}: extended from {before.last_epoch} to {now.last_epoch} epochs"
+    if before.epochs != now.epochs and run.last.is_file():
+        text += (
+            "; from here the learning rate follows the longer schedule, so the result is not "
+            f"bit for bit that of {now.epochs} epochs in one run"
+        )
+    return text
+
+
 def _fit(
     trainer: pl.Trainer,
     module: MultiTaskModule,
@@ -166,6 +183,20 @@ def _module_and_loaders(
     return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
 
 
+class OnSchedule(Callback):
+    """Sets the learning rate of a resumed run's first step by the schedule at hand.
+
+    The checkpoint holds the rate of the schedule it was written under, which may be a shorter one.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scheduler = trainer.lr_scheduler_configs[0].scheduler
+        assert isinstance(scheduler, LambdaLR)
+        rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor(scheduler.last_epoch)
+
+
 class Events(TensorBoardLogger):
     """TensorBoard events without Lightning's ``hparams.yaml``: ``config.yaml`` says it all."""
 
@@ -178,16 +209,16 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
     metric, info = next(iter(main.METRICS.items()))
     primary = f"{main.NAME}/{metric}"
     bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
-    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better)]
+    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better), OnSchedule()]
     if not quiet:
         callbacks.append(EpochBar(primary) if bar else EpochLines(primary))
-    training = config.training
+    training, devices = config.training, config.training.devices
     try:
         return pl.Trainer(
             accelerator=training.accelerator,
-            devices=training.devices,
+            devices=list(devices) if isinstance(devices, tuple) else devices,
             # A task without a label in a batch leaves its head without a gradient.
-            strategy="auto" if training.devices == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
             precision=training.precision,  # type: ignore[arg-type]
             max_epochs=training.last_epoch,
             logger=Events(run.path, name="", version="", default_hp_metric=False),

@@ -66,7 +66,7 @@ class Design:
         kind: one of :data:`KINDS`.
         labels: numbers of masks, None for all.
         seeds: of every system; at least two tell anything.
-        average: the target is measured as its mean over so many last epochs.
+        average: the target is measured as its mean over this many last epochs.
         alone: whether each auxiliary task is also trained alone, for Δm.
     """
 

@@ -142,7 +142,7 @@ def _measured(runs: Sequence[RunDirectory], average: int) -> Measured:
         if len(validation.epochs) < average:
             raise DataError(
                 f"{run.validation_file}: knows {len(validation.epochs)} of the last {average} "
-                "epochs; train this run anew"
+                "epochs; train this run again"
             )
         counts.append(validation.counts[-average:])
     return Measured(np.stack(counts))
@@ -157,7 +157,7 @@ def _check_same_images(runs: Sequence[RunDirectory]) -> None:
         if not same or (kept is not None and its is not None and its.parts != kept.parts):
             raise DataError(
                 f"{run.path}: was trained or validated on other images than {runs[0].path}; the "
-                "data changed between them: start the study afresh with another --out"
+                "data changed between them: start the study again with another --out"
             )
 
 

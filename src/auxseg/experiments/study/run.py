@@ -106,7 +106,7 @@ def _check(
     if config.training.devices != 1:
         raise UsageError(
             "training.devices: a study trains each system on one device; --jobs trains several "
-            "systems at once"
+            "systems at a time"
         )
     assembly.check_weights(config)
     for arm in design.arms:

@@ -33,7 +33,7 @@ class Folder(Dataset):
 
     - ``images/*.jpg`` and other formats; a folder without ``images/`` may hold them itself.
     - ``masks/STEM.png``: class indices, or colours where there is a palette.
-    - ``classes.txt``: the mask's classes, one a line. Without it, all masks are scanned: values 0
+    - ``classes.txt``: the mask's classes, one per line. Without it, all masks are scanned: values 0
       to the largest are the classes; values 0 and 255 alone mean background and foreground.
     - ``palette.txt``: lines ``R G B name``, one a class, for masks in colours.
     - ``labels.csv``: columns image (file name or stem), label, xmin, ymin, xmax, ymax (pixels of
