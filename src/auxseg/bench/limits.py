@@ -77,6 +77,6 @@ def _convolution(
 
     def run() -> None:
         features.grad = weight.grad = None
-        F.conv2d(features, weight, padding=1).backward(gradient)
+        torch.autograd.backward(F.conv2d(features, weight, padding=1), gradient)
 
     return run

@@ -133,7 +133,7 @@ def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes
         quantize_static,
     )
 
-    class Reader(CalibrationDataReader):
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             starts = range(0, len(images), CALIBRATION_BATCH)
             self.batches = iter([images[start : start + CALIBRATION_BATCH] for start in starts])

@@ -71,7 +71,7 @@ def _contexts(
     first: AbstractContextManager[Any] = nullcontext()
     second: AbstractContextManager[Any] = nullcontext()
     if mode == "selective":
-        first, second = create_selective_checkpoint_contexts(_policy)
+        first, second = create_selective_checkpoint_contexts(_policy)  # type: ignore[no-untyped-call]
     return _uncached(first), _again(modules, _uncached(second))
 
 

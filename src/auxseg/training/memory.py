@@ -29,7 +29,7 @@ from auxseg.types import Batch, ClassNames, LabelledImages, Target
 AVERAGES = 2
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all storages that operations make, while they live.
 
     Attributes:
@@ -38,8 +38,9 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.live = self.peak = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live: int = 0
+        self.peak: int = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def add(self, tensor: Tensor) -> None:
@@ -92,7 +93,8 @@ def training_memory(config: Config, classes: ClassNames) -> int:
         # The CPU's autocast stands in for a GPU's: both compute convolutions in 16 bits.
         with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
             training_step(model, tasks, balancer, batch, dropout_seed=0)
-        return counter.peak + AVERAGES * trained
+        peak: int = counter.peak
+        return peak + AVERAGES * trained
 
 
 def _batch(config: Config, tasks: Mapping[str, Task]) -> Batch:
