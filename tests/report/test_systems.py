@@ -55,6 +55,12 @@ def test_another_balancer_is_named_even_where_it_stands_alone(run: Any) -> None:
     assert names(run("mtan-3task", balancer="equal")) == ["mtan-3task (balancer equal)"]
 
 
+def test_another_encoder_is_named_even_where_it_stands_alone(run: Any) -> None:
+    other = run("segnet-1task", encoder="efficientnet-lite0")
+    assert names(other) == ["segnet-1task (encoder efficientnet-lite0)"]
+    assert names(run("unet-1task")) == ["unet-1task"]
+
+
 def test_options_of_the_same_last_name_are_told_apart(run: Any) -> None:
     first = run("mtan-all")
     scales = {"denoising": {"scale": 5.0}, "colorization": {"scale": 5.0}}

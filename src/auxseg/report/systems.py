@@ -130,13 +130,16 @@ def _name(run: _Run, firsts: Sequence[_Run]) -> str:
     """The preset, with the options in which it differs from another system of that preset.
 
     The first of a preset, the one nearest to the defaults, keeps its bare name; another balancer
-    than the paper's is named in any case.
+    than the paper's, or another encoder than the preset's, is named in any case.
     """
     same = [other for other in firsts if other.config.preset == run.config.preset]
     before, now = same[0].system, run.system
     keys = [key for key in (before | now) if before.get(key) != now.get(key)]
-    if run.config.training.balancer != Config("").training.balancer:
-        keys = list(dict.fromkeys(["training.balancer", *keys]))
+    usual = {"training.balancer": Config("").training.balancer}
+    if run.config.preset in PRESETS:
+        usual["model.encoder"] = PRESETS[run.config.preset].encoder
+    unusual = [key for key, value in usual.items() if now.get(key) != value]
+    keys = list(dict.fromkeys([*unusual, *keys]))
     last = [key.split(".")[-1] for key in keys]
     changes = ", ".join(
         f"{short if last.count(short) == 1 else key} {shown(now.get(key))}"
