@@ -19,7 +19,8 @@ class Step:
         losses: task name → scalar with its graph, of the tasks that have a label in this batch on
             any process; this process's share, such that the mean over processes is the loss.
         values: the same losses over all processes, without a graph.
-        shared: the parameters that several tasks use.
+        shared: the parameters that several tasks use; like ``specific`` empty where the balancer
+            does not work on gradients.
         specific: the parameters that belong to one task each.
         backward: differentiates a scalar into ``.grad`` of all parameters, over all processes.
         average: a tensor's mean over all processes.

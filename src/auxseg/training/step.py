@@ -101,11 +101,13 @@ def training_step(
     values = over_processes(found.means, average)
     if watch is not None:
         watch(values)
+    by_gradients = balancer.BY_GRADIENTS or measure_cosines
     step = Step(
         losses=found.means,
         values=values,
-        shared=model.shared_parameters(),
-        specific=model.specific_parameters(),
+        # Whose is what takes milliseconds to list, and nobody else asks.
+        shared=model.shared_parameters() if by_gradients else (),
+        specific=model.specific_parameters() if by_gradients else (),
         backward=backward,
         average=average,
     )
