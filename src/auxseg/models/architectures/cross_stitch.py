@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -77,10 +78,13 @@ class Stitch(nn.Module):
         groups = min(GROUPS, channels)
         others = (1 - OWN_SHARE) / (tasks - 1) if tasks > 1 else 0.0
         own = OWN_SHARE if tasks > 1 else 1.0
-        start = torch.full((tasks, tasks), others) + (own - others) * torch.eye(tasks)
+        # By NumPy: arithmetic on the meta device imports torch's compiler, which takes a second.
+        eye = np.eye(tasks, dtype=np.float32)
+        start = torch.tensor(np.full_like(eye, others) + np.float32(own - others) * eye)
         #: (groups, K, K); row t holds what task t takes of each task's features.
         self.mixture = nn.Parameter(start.repeat(groups, 1, 1))
-        self.register_buffer("group", torch.arange(channels) * groups // channels, persistent=False)
+        group = torch.tensor(np.arange(channels) * groups // channels)
+        self.register_buffer("group", group, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         mixture = self.mixture[self.group]
