@@ -86,13 +86,6 @@ def test_new_images_train_and_move_no_other() -> None:
     assert note == f"{FILE}: 5 of 10 images are not in it and put into train (first: a)"
 
 
-def test_new_images_are_left_out_where_that_is_asked_for() -> None:
-    before = named_split(Named("bdfhj"))
-    named = named_split(Named("abcdefghij"), KeptSplit(FILE, before.parts, others=UNUSED))
-    assert named.split == Split(train=(1, 5), val=(3,), test=(9,))
-    assert "left out" in named.notes[0]
-
-
 def test_images_that_are_gone_are_passed_over_and_keep_their_part() -> None:
     """The second comes back, and is a validation image again."""
     before = named_split(Named("abcde"))
@@ -131,7 +124,6 @@ def test_what_a_spreadsheet_or_a_person_writes_is_read(tmp_path: Path) -> None:
     kept = read_split(write(tmp_path, text.encode()))
     assert kept.parts == {"a.jpg": "train", "b, old.jpg": "test", " c.jpg": UNUSED}
     assert kept.file == tmp_path / "split.csv"
-    assert kept.others == "train"
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

@@ -28,14 +28,12 @@ class KeptSplit:
 
     Attributes:
         file: where it was read.
-        parts: image name → train, val, test or unused.
-        others: the part of images that are not named there, which came later. They never go where
-            something is measured or chosen.
+        parts: image name → train, val, test or unused. Images that are not named here came later
+            and are trained on: they never go where something is measured or chosen.
     """
 
     file: Path
     parts: Mapping[str, str]
-    others: str = "train"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def named_split(dataset: Dataset, kept: KeptSplit | None = None) -> NamedSplit:
         part_of = {names[index]: part for part in PARTS for index in getattr(drawn, part)}
         here = {name: part_of.get(name, UNUSED) for name in names}
         return NamedSplit(_by_number(here), here)
-    here = {name: kept.parts.get(name, kept.others) for name in names}
+    here = {name: kept.parts.get(name, "train") for name in names}
     return NamedSplit(_by_number(here), {**here, **kept.parts}, _notes(dataset, names, kept))
 
 
@@ -109,9 +107,8 @@ def _notes(dataset: Dataset, names: Sequence[str], kept: KeptSplit) -> tuple[str
             f"(first: {gone[0]})"
         )
     if new:
-        use = "left out" if kept.others == UNUSED else f"put into {kept.others}"
         notes.append(
-            f"{kept.file}: {len(new)} of {len(names)} images are not in it and {use} "
+            f"{kept.file}: {len(new)} of {len(names)} images are not in it and put into train "
             f"(first: {new[0]})"
         )
     return tuple(notes)

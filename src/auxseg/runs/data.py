@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from auxseg import assembly
 from auxseg.config import Config, DataConfig
 from auxseg.data import Dataset
-from auxseg.data.kept import UNUSED, KeptSplit
+from auxseg.data.kept import KeptSplit
 from auxseg.errors import UsageError
 from auxseg.runs.directory import RunDirectory
 from auxseg.types import ClassNames
@@ -51,15 +49,13 @@ def open_training_data(
     if resume and run.last.is_file():
         check_classes(dataset, run.read_config()[1])
     own = run.read_split() if resume else None
-    if own is not None and split is not None:
-        own = replace(own, others=split.others)
     return assembly.open_data(config, dataset, kept=own or split)
 
 
 def split_to_refit(run: RunDirectory, data: DataConfig) -> KeptSplit | None:
-    """The split for a run on exactly the training and validation images of a tuning run.
+    """The split for a final fit: a tuning run's, so that its test images stay test images.
 
-    Images that came later are left out: the number of epochs was found without them.
+    Images that came later are trained on.
 
     Args:
         data: the new run's options. Where they ask for other images or for another split than the
@@ -72,8 +68,7 @@ def split_to_refit(run: RunDirectory, data: DataConfig) -> KeptSplit | None:
     deciding = ("name", "split", "split_seed", "options")
     if any(getattr(before, key) != getattr(data, key) for key in deciding):
         return None
-    kept = run.read_split()
-    return None if kept is None else replace(kept, others=UNUSED)
+    return run.read_split()
 
 
 def check_classes(dataset: Dataset, classes: ClassNames) -> None:
