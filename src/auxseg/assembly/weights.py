@@ -16,6 +16,7 @@ from auxseg.data.download import download
 from auxseg.data.loaders import Key
 from auxseg.errors import DataError, UsageError
 from auxseg.models import ENCODERS, MultiTaskModel
+from auxseg.models.encoders import Encoder
 from auxseg.models.weights import read_state
 from auxseg.tasks import Task
 
@@ -28,8 +29,12 @@ CALIBRATION_BATCH = 8
 
 
 def check_weights(config: Config) -> None:
-    """Raises :class:`UsageError` for ImageNet weights at another width than 1."""
-    if _wants_published(config) and config.model.width != 1.0:
+    """Raises :class:`UsageError` for ImageNet weights at another width than 1.
+
+    An encoder that has one width only says so itself.
+    """
+    scaled = config.model.width != 1.0 and _encoder_type(config).SCALES
+    if scaled and _wants_published(config):
         raise UsageError(
             f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
             "use --weights none, or a file of weights of this width"
@@ -37,14 +42,19 @@ def check_weights(config: Config) -> None:
 
 
 def starting_weights(config: Config) -> Path | None:
-    """The file of starting weights, downloaded if need be; None to train from scratch."""
+    """The file of starting weights, downloaded if need be.
+
+    Returns:
+        None to train from scratch, and where the encoder gets its published weights by itself.
+    """
     check_weights(config)
     if not config.model.pretrained or config.model.weights == NONE:
         return None
     if not _wants_published(config):
         return Path(config.model.weights).expanduser()
-    published = ENCODERS[config.model.encoder].PUBLISHED
-    assert published is not None
+    published = _encoder_type(config).PUBLISHED
+    if published is None:
+        return None
     path = cache_root() / "weights" / Path(published.url).name
     try:
         return download(published.url, path, known_hash=f"sha256:{published.sha256}")
@@ -56,12 +66,23 @@ def _wants_published(config: Config) -> bool:
     return config.model.pretrained and config.model.weights == IMAGENET
 
 
+def _encoder_type(config: Config) -> type[Encoder]:
+    return ENCODERS[config.model.encoder.partition(":")[0]]
+
+
+def weights_licence(model: MultiTaskModel, config: Config) -> str | None:
+    """The licence of the weights that a run starts from; None where it is not known."""
+    return model.encoders[0].licence if _wants_published(config) else None
+
+
 def load_starting_weights(
     model: MultiTaskModel, config: Config, data: Data, tasks: Mapping[str, Task]
 ) -> None:
     """Loads the encoders' weights; of plain VGG-16 the batch norms are calibrated on images."""
     path = starting_weights(config)
     if path is None:
+        for encoder in model.encoders if _wants_published(config) else ():
+            encoder.load_published(config.model.grey)
         return
     state = read_state(path)
     calibrate = [encoder.load(state, path, config.model.grey) for encoder in model.encoders]

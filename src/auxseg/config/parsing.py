@@ -20,7 +20,7 @@ from auxseg.config.schema import GROUPS, Config, flags, leaves
 from auxseg.errors import UsageError
 
 #: What a run's ``config.yaml`` holds beside its options.
-RUN_KEYS = ("version", "preset", "classes", "images")
+RUN_KEYS = ("version", "preset", "classes", "images", "weights_licence")
 
 
 class Parser(ArgumentParser):
@@ -184,9 +184,17 @@ def to_config(preset: str, namespace: Namespace, choices: Mapping[str, Iterable[
     for key, allowed in choices.items():
         value = getattr(getattr(config, key.split(".")[0]), key.split(".")[1])
         for one in value if isinstance(value, tuple) else (value,):
-            if one not in tuple(allowed):
+            if not any(_matches(one, pattern) for pattern in allowed):
                 raise UsageError(f"{key}: {one!r} is unknown; allowed are {', '.join(allowed)}")
     return config
+
+
+def _matches(value: str, pattern: str) -> bool:
+    """Whether a value is the allowed one; ``timm:NAME`` allows any name behind ``timm:``."""
+    if not pattern.endswith(":NAME"):
+        return value == pattern
+    prefix = pattern.removesuffix("NAME")
+    return value.startswith(prefix) and len(value) > len(prefix)
 
 
 def from_plain(

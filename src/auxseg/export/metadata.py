@@ -30,6 +30,8 @@ def describe(
         "auxseg": version("auxseg"),
         "preset": config.preset,
         "architecture": config.model.architecture,
+        "encoder": config.model.encoder,
+        "weights_licence": run.read_licence(),
         "width": config.model.width,
         "tasks": {
             name: {

@@ -98,15 +98,22 @@ class RunDirectory:
                 )
 
     def write_config(
-        self, config: Config, classes: ClassNames, version: str, images: Mapping[str, int]
+        self,
+        config: Config,
+        classes: ClassNames,
+        version: str,
+        images: Mapping[str, int],
+        licence: str | None = None,
     ) -> None:
         """Writes ``config.yaml``.
 
         Args:
             images: how many there are: train, masks (of them), unlabelled, val, test.
+            licence: of the starting weights, where it is known.
         """
         content = {
             "version": version,
+            **({} if licence is None else {"weights_licence": licence}),
             **plain(config),
             "classes": {"mask": list(classes.mask), "label": list(classes.label)},
             "images": dict(images),
@@ -132,6 +139,11 @@ class RunDirectory:
     def read_counts(self) -> dict[str, int]:
         """How many images the run trained, validated and tested on."""
         return dict(parsing.read_yaml(self.config_file).get("images", {}))
+
+    def read_licence(self) -> str | None:
+        """The licence of the weights that the run started from; None where it is not known."""
+        licence = parsing.read_yaml(self.config_file).get("weights_licence")
+        return None if licence is None else str(licence)
 
     # -- metrics and history --------------------------------------------------------------------
 

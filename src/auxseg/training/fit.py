@@ -88,15 +88,23 @@ def train(config: Config, out: str | Path, *, resume: bool = False, quiet: bool 
     if not run.last.is_file():
         assembly.load_starting_weights(model, config, data, tasks)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
+    licence = assembly.weights_licence(model, config)
     if first:  # nothing is written before everything could be built
-        for message in () if quiet else data.messages:
+        for message in () if quiet else (*data.messages, *_about(config, licence)):
             print(message, file=sys.stderr)
-        run.write_config(config, dataset.classes, version("auxseg"), data.counts)
+        run.write_config(config, dataset.classes, version("auxseg"), data.counts, licence)
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
     return Result(run.path, metrics)
+
+
+def _about(config: Config, licence: str | None) -> tuple[str, ...]:
+    """What to say of the starting weights."""
+    if licence is None:
+        return ()
+    return (f"ImageNet weights of {config.model.encoder}: licence {licence}",)
 
 
 def _fit(
