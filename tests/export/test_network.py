@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from auxseg.api import configure
 from auxseg.assembly import assemble, make_tasks, make_views
-from auxseg.export.network import GridPool, ShippedNetwork, pad
+from auxseg.export.network import GridPool, ShippedNetwork, pad_any
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear
 from auxseg.models.initialise import initialise
@@ -27,6 +27,8 @@ SYSTEMS = (
     "mtan-all",
     "mtan-full-3task",
     "cross-stitch-3task",
+    "unet-1task",
+    "mtan-unet-3task",
 )
 SIZES = [(1, 32, 32), (1, 33, 31), (3, 45, 70), (2, 9, 64), (2, 1, 1)]
 
@@ -109,4 +111,4 @@ def test_grid_pool_is_adaptive_average_pooling(side: int) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (31, 32), (33, 64), (40, 97)])
 def test_pad_by_index_is_the_models_own(size: tuple[int, int]) -> None:
     images = unlabelled(2, *size).image
-    assert torch.equal(pad(images, 32), pad_to_multiple(images, 32))
+    assert torch.equal(pad_any(images, 32), pad_to_multiple(images, 32))

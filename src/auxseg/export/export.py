@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from auxseg.assembly import make_views
-from auxseg.errors import UsageError
+from auxseg.errors import AuxsegError, UsageError, first_line
 from auxseg.export.check import Agreement, agreement, require
 from auxseg.export.formats import FORMATS, need_onnx, trace
 from auxseg.export.int8 import Int8, quantise
@@ -33,6 +35,7 @@ class Exported:
         parameters: how many numbers its network has, and how many the run's has.
         size: of the file, in bytes.
         agreement: how far the file, in 32 bits, is from the run.
+        image_size: the only height and width that it takes; None for any.
         int8: what quantising cost; None where nothing was quantised.
     """
 
@@ -41,6 +44,7 @@ class Exported:
     parameters: tuple[int, int]
     size: int
     agreement: Agreement
+    image_size: int | None = None
     int8: Int8 | None = None
 
 
@@ -74,20 +78,57 @@ def export(
     _check(out, format, names, config.tasks.names, int8)
     model, known = load_model(run, config, classes)
     views = make_views(config, known)
-    network = ShippedNetwork(model, views, names)
-    metadata = describe(run, config, classes, known, views, names)
-    program = trace(network)
-    assert config.data.image_size is not None
+    size = config.data.image_size
+    assert size is not None
+    about = partial(describe, run, config, classes, known, views, names)
+    network, metadata, written = content(
+        out, format, partial(ShippedNetwork, model, views, names), about, size
+    )
     with replacing(out) as temporary:
-        temporary.write_bytes(FORMATS[format](program, as_text(metadata)))
-        agreed = agreement(
-            temporary, ENDINGS[format], network, model, views, config.data.image_size
-        )
+        temporary.write_bytes(written)
+        agreed = agreement(temporary, ENDINGS[format], network, model, views, size)
         require(agreed, out)
         found = quantise(temporary, run, root, metadata) if int8 else None
-        size = temporary.stat().st_size
+        size_of_file = temporary.stat().st_size
     parameters = tuple(sum(one.numel() for one in net.parameters()) for net in (network, model))
-    return Exported(out, names, parameters, size, agreed, found)  # type: ignore[arg-type]
+    return Exported(
+        out,
+        names,
+        parameters,  # type: ignore[arg-type]
+        size_of_file,
+        agreed,
+        network.size,
+        found,
+    )
+
+
+def content(
+    out: Path,
+    format: str,
+    make: Callable[[int | None], ShippedNetwork],
+    about: Callable[[int | None], dict[str, Any]],
+    size: int,
+) -> tuple[ShippedNetwork, dict[str, Any], bytes]:
+    """What is written, what is said of it, and the file: for any size, else for the run's alone.
+
+    Encoders of other packages may branch on sizes, which no graph of any size can.
+
+    Raises:
+        AuxsegError: the format has no words for what the network does.
+    """
+    why = ""
+    for only in (None, size):
+        network, metadata = make(only), about(only)
+        try:
+            return network, metadata, FORMATS[format](trace(network, only), as_text(metadata))
+        except Exception as error:  # tracers and exporters raise classes of no common base
+            why = first_line(_cause(error))
+    raise AuxsegError(f"{out}: not written, --format {format} cannot express this network ({why})")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What an exporter stumbled over: its own errors explain how to report them."""
+    return error if error.__cause__ is None else _cause(error.__cause__)
 
 
 def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:

@@ -7,7 +7,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -21,11 +21,16 @@ from auxseg.predict.exported import EXTRA_FILE, PROPERTY
 AXES = {0: "batch", 2: "height", 3: "width"}
 
 
-def trace(network: nn.Module) -> ExportedProgram:
-    """The network as a graph that takes (N, 3, H, W) of any N, H and W."""
-    sizes = {axis: Dim(name, min=1) for axis, name in AXES.items()}
-    # No size here may be 0 or 1, or equal another: the tracer would take that for the rule.
-    example = torch.rand(2, 3, 70, 90)
+def trace(network: nn.Module, size: int | None = None) -> ExportedProgram:
+    """The network as a graph that takes (N, 3, H, W) of any N, H and W.
+
+    Args:
+        size: the only H and W that it is to take; None for any.
+    """
+    free = AXES if size is None else {0: AXES[0]}
+    sizes = {axis: Dim(name, min=1) for axis, name in free.items()}
+    # No free size here may be 0 or 1, or equal another: the tracer would take that for the rule.
+    example = torch.rand(2, 3, 70, 90) if size is None else torch.rand(2, 3, size, size)
     with torch.no_grad(), quiet():
         return torch.export.export(network, (example,), dynamic_shapes={"image": sizes})
 
@@ -63,7 +68,9 @@ def with_metadata(model: Any, metadata: str) -> Any:
 def _named_axes(model: Any) -> Any:
     """Calls the free sizes batch, height and width, where the tracer calls them s40, s73, s6."""
     shape = model.graph.input[0].type.tensor_type.shape
-    words = {shape.dim[axis].dim_param: name for axis, name in AXES.items()}
+    words = {
+        shape.dim[axis].dim_param: name for axis, name in AXES.items() if shape.dim[axis].dim_param
+    }
 
     def rename(found: re.Match[str]) -> str:
         return words.get(found[0], found[0])
@@ -87,14 +94,15 @@ def need_onnx() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps to themselves what the exporters log about their own workings."""
-    names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "root")
+    """Keeps to themselves what the exporters log and print about their own workings."""
+    names = ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir", "root")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # A graph that cannot be traced is printed whole.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

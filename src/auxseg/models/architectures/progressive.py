@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from auxseg.models.base import MultiTaskModel, Parts
 from auxseg.models.encoders.base import Encoder, Level
 from auxseg.models.heads import Head
+from auxseg.models.layers import InOrder
 
 
 class Progressive(MultiTaskModel):
@@ -130,7 +131,7 @@ class Progressive(MultiTaskModel):
                 self.encoder_of(name).prune()
 
 
-class Lateral(nn.Sequential):
+class Lateral(InOrder, nn.Sequential):
     """1×1 convolution → BatchNorm → ReLU, (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from auxseg.errors import DataError, UsageError
+from auxseg.errors import DataError, UsageError, first_line
 from auxseg.models.checkpointing import region
 from auxseg.models.encoders.base import Encoder, Level, run_parts
 from auxseg.models.encoders.pyramid import FinerLevels, GridPyramid, on_grid, resized
-from auxseg.models.encoders.timm_models import Traits, build, inspect, package, reason
+from auxseg.models.encoders.timm_models import Traits, build, inspect, package
 
 
 class TimmEncoder(Encoder):
@@ -42,9 +43,9 @@ class TimmEncoder(Encoder):
             )
         self.name, self.in_channels = name, in_channels
         self.traits = traits = inspect(name)
-        self.net = build(name, traits, in_channels)
-        said = self.net.pretrained_cfg
-        self.mean, self.std = tuple(said["mean"]), tuple(said["std"])
+        net = build(name, traits, in_channels)
+        self.mean, self.std = tuple(net.pretrained_cfg["mean"]), tuple(net.pretrained_cfg["std"])
+        self.net: nn.Module = net
         if traits.plain:
             self.pyramid: GridPyramid | FinerLevels = GridPyramid(traits.channels[0])
             self.channels, self.strides = self.pyramid.channels, self.pyramid.strides
@@ -112,7 +113,8 @@ class TimmEncoder(Encoder):
 
     @property
     def licence(self) -> str | None:
-        said = self.net.pretrained_cfg.get("license")
+        net: Any = self.net
+        said = net.pretrained_cfg.get("license")
         return None if said in (None, "", "unknown") else str(said)
 
     def pretrained(self) -> Iterator[nn.Module]:
@@ -135,7 +137,7 @@ class TimmEncoder(Encoder):
             net = build(self.name, self.traits, 3, pretrained=True)
         except Exception as error:  # of the network, of the hub's package, of the file
             raise DataError(
-                f"timm:{self.name}: its published weights cannot be had ({reason(error)}); "
+                f"timm:{self.name}: its published weights cannot be had ({first_line(error)}); "
                 "--weights takes a file of your own, or none"
             ) from None
         self._take(net.state_dict(), grey)
@@ -147,7 +149,9 @@ class TimmEncoder(Encoder):
             # The same of nothing but NaN: what is finite then does not come from the file.
             marked = self._read({key: _nan(value) for key, value in state.items()})
         except Exception as error:  # timm's rules for other key names stumble over anything
-            raise DataError(f"{source}: does not fit timm:{self.name} ({reason(error)})") from None
+            raise DataError(
+                f"{source}: does not fit timm:{self.name} ({first_line(error)})"
+            ) from None
         missing = [
             key
             for key, value in marked.items()

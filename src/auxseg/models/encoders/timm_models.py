@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from auxseg.errors import UsageError
+from auxseg.errors import UsageError, first_line
 from auxseg.models.encoders.base import run_parts
 
 #: What lets a model of fixed size take others; models know one of these options or none.
@@ -69,12 +69,6 @@ class Traits:
         return len(self.strides) == 1
 
 
-def reason(error: Exception) -> str:
-    """The first line of an error that somebody else wrote."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 # -- making models ------------------------------------------------------------------------------
 
 
@@ -85,7 +79,8 @@ def package() -> Any:
         import timm.models
     except Exception as error:  # torchvision, which timm imports, may raise anything
         raise UsageError(
-            f"model.encoder: timm does not import ({reason(error)}); pip install 'auxseg[encoders]'"
+            f"model.encoder: timm does not import ({first_line(error)}); "
+            "pip install 'auxseg[encoders]'"
         ) from None
     return timm
 
@@ -149,7 +144,7 @@ def inspect(name: str) -> Traits:
             return _inspect(name)
     except Exception as error:  # models have their own ways to refuse
         raise UsageError(
-            f"model.encoder: timm:{name} cannot be an encoder ({reason(error)})"
+            f"model.encoder: timm:{name} cannot be an encoder ({first_line(error)})"
         ) from None
 
 
