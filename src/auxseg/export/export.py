@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from auxseg.assembly import make_views
-from auxseg.errors import AuxsegError, UsageError, first_line
+from auxseg.errors import UsageError
 from auxseg.export.check import Agreement, agreement, require
-from auxseg.export.formats import FORMATS, need_onnx, trace
+from auxseg.export.formats import FORMATS, content, need_onnx
 from auxseg.export.int8 import Int8, quantise
-from auxseg.export.metadata import as_text, describe
+from auxseg.export.metadata import describe
 from auxseg.export.network import ShippedNetwork
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder, replacing
@@ -100,35 +99,6 @@ def export(
         network.size,
         found,
     )
-
-
-def content(
-    out: Path,
-    format: str,
-    make: Callable[[int | None], ShippedNetwork],
-    about: Callable[[int | None], dict[str, Any]],
-    size: int,
-) -> tuple[ShippedNetwork, dict[str, Any], bytes]:
-    """What is written, what is said of it, and the file: for any size, else for the run's alone.
-
-    Encoders of other packages may branch on sizes, which no graph of any size can.
-
-    Raises:
-        AuxsegError: the format has no words for what the network does.
-    """
-    why = ""
-    for only in (None, size):
-        network, metadata = make(only), about(only)
-        try:
-            return network, metadata, FORMATS[format](trace(network, only), as_text(metadata))
-        except Exception as error:  # tracers and exporters raise classes of no common base
-            why = first_line(_cause(error))
-    raise AuxsegError(f"{out}: not written, --format {format} cannot express this network ({why})")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What an exporter stumbled over: its own errors explain how to report them."""
-    return error if error.__cause__ is None else _cause(error.__cause__)
 
 
 def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:

@@ -8,13 +8,16 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from auxseg.errors import UsageError
+from auxseg.errors import AuxsegError, UsageError, first_line
+from auxseg.export.metadata import as_text
+from auxseg.export.network import ShippedNetwork
 from auxseg.predict.exported import EXTRA_FILE, PROPERTY
 
 #: Names of the input's free sizes, as an ONNX file shows them.
@@ -114,3 +117,32 @@ FORMATS: dict[str, Callable[[ExportedProgram, str], bytes]] = {
     "onnx": onnx_bytes,
     "torch": torch_bytes,
 }
+
+
+def content(
+    out: Path,
+    format: str,
+    make: Callable[[int | None], ShippedNetwork],
+    about: Callable[[int | None], dict[str, Any]],
+    size: int,
+) -> tuple[ShippedNetwork, dict[str, Any], bytes]:
+    """What is written, what is said of it, and the file: for any size, else for the run's alone.
+
+    Encoders of other packages may branch on sizes, which no graph of any size can.
+
+    Raises:
+        AuxsegError: the format has no words for what the network does.
+    """
+    why = ""
+    for only in (None, size):
+        network, metadata = make(only), about(only)
+        try:
+            return network, metadata, FORMATS[format](trace(network, only), as_text(metadata))
+        except Exception as error:  # tracers and exporters raise classes of no common base
+            why = first_line(_cause(error))
+    raise AuxsegError(f"{out}: not written, --format {format} cannot express this network ({why})")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What an exporter stumbled over: its own errors explain how to report them."""
+    return error if error.__cause__ is None else _cause(error.__cause__)

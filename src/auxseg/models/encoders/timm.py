@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,10 @@ class TimmEncoder(Encoder):
             # The same of nothing but NaN: what is finite then does not come from the file.
             marked = self._read({key: _nan(value) for key, value in state.items()})
         except Exception as error:  # timm's rules for other key names stumble over anything
-            raise DataError(
-                f"{source}: does not fit timm:{self.name} ({first_line(error)})"
-            ) from None
+            # torch names keys and shapes below a headline of its own.
+            misfit = re.search(r"size mismatch for .*", str(error))
+            why = misfit[0] if misfit else first_line(error)
+            raise DataError(f"{source}: does not fit timm:{self.name} ({why})") from None
         missing = [
             key
             for key, value in marked.items()

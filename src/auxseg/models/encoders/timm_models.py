@@ -86,8 +86,17 @@ def package() -> Any:
 
 
 def build(name: str, traits: Traits, in_channels: int, **weights: Any) -> Any:
-    """A model that gives a list of its levels; with whatever weights timm draws, by default."""
+    """A model that gives a list of its levels; with whatever weights timm draws, by default.
+
+    Its stochastic depth and dropout, where it has any, are off: what checkpointing computes twice
+    must be the same twice.
+    """
     net = _create(name, traits.options, in_channels, plain=traits.plain, **weights)
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "drop_prob"):
+            module.drop_prob = 0.0
     for parameter in traits.unused:
         parent, _, leaf = parameter.rpartition(".")
         net.get_submodule(parent).register_parameter(leaf, None)
