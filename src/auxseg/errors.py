@@ -27,3 +27,9 @@ class UnreadableImageError(DataError):
 
 class TrainingError(AuxsegError):
     """Training cannot go on (a loss that is not a number, no memory, …)."""
+
+
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says, for a message of one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

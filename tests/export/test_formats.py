@@ -28,25 +28,31 @@ CASES = {
     "mtan": ("mtan-all", ("segmentation", "colorization")),
     "mtan-full": ("mtan-full-3task", ("segmentation",)),
     "cross-stitch": ("cross-stitch-2task", ("segmentation", "classification")),
+    "progressive": ("progressive-2task", ("segmentation", "classification")),
 }
 
 
-def onnx_run(content: bytes, names: tuple[str, ...]) -> Run:
+FREE = ["batch", 3, "height", "width"]
+
+
+def onnx_run(
+    content: bytes, names: tuple[str, ...], shape: list[str | int] = FREE, said: str = "said"
+) -> Run:
     onnx.checker.check_model(onnx.load_model_from_string(content))
     session = onnxruntime.InferenceSession(content)
     assert [output.name for output in session.get_outputs()] == list(names)
     (given,) = session.get_inputs()
-    assert (given.name, given.shape) == ("image", ["batch", 3, "height", "width"])
-    assert session.get_modelmeta().custom_metadata_map == {"auxseg": "said"}
+    assert (given.name, given.shape) == ("image", shape)
+    assert session.get_modelmeta().custom_metadata_map == {"auxseg": said}
     return lambda images: dict(
         zip(names, session.run(None, {"image": images.numpy()}), strict=True)
     )
 
 
-def torch_run(content: bytes) -> Run:
+def torch_run(content: bytes, said: str = "said") -> Run:
     extra = {"auxseg.json": ""}
     program = torch.export.load(io.BytesIO(content), extra_files=extra).module()
-    assert extra["auxseg.json"] == "said"
+    assert extra["auxseg.json"] == said
     return lambda images: {name: one.detach().numpy() for name, one in program(images).items()}
 
 

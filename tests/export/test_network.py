@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from auxseg.api import configure
 from auxseg.assembly import assemble, make_tasks, make_views
-from auxseg.export.network import GridPool, ShippedNetwork, pad
+from auxseg.export.network import GridPool, ShippedNetwork, fold_norms, pad_any
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear
 from auxseg.models.initialise import initialise
-from auxseg.models.layers import pad_to_multiple
+from auxseg.models.layers import ConvBNReLU, pad_to_multiple
 from auxseg.tasks import Views
 from auxseg.types import ClassNames, LabelledImages
 
@@ -27,6 +27,8 @@ SYSTEMS = (
     "mtan-all",
     "mtan-full-3task",
     "cross-stitch-3task",
+    "unet-1task",
+    "mtan-unet-3task",
 )
 SIZES = [(1, 32, 32), (1, 33, 31), (3, 45, 70), (2, 9, 64), (2, 1, 1)]
 
@@ -99,6 +101,31 @@ def unused(network: ShippedNetwork) -> list[str]:
     return [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
+class Other(nn.Module):
+    """A module of another package, which runs its children in an order of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        found: Tensor = self.conv(self.norm(image))
+        return found
+
+
+def test_modules_that_do_not_say_their_order_keep_their_norms() -> None:
+    own = ConvBNReLU(3, 3)
+    both = nn.Sequential(own, Other()).eval()
+    nn.init.uniform_(own.get_parameter("1.bias"))
+    image = unlabelled(1, 8, 8).image
+    with torch.no_grad():
+        expected = both(image)
+        fold_norms(both)
+        torch.testing.assert_close(both(image), expected)
+    kept = [name for name, one in both.named_modules() if isinstance(one, nn.BatchNorm2d)]
+    assert kept == ["1.norm"]
+
+
 @pytest.mark.parametrize("side", [*range(1, 10), 16])
 def test_grid_pool_is_adaptive_average_pooling(side: int) -> None:
     features = torch.rand(2, 3, side, 7, generator=torch.Generator().manual_seed(0))
@@ -109,4 +136,4 @@ def test_grid_pool_is_adaptive_average_pooling(side: int) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (31, 32), (33, 64), (40, 97)])
 def test_pad_by_index_is_the_models_own(size: tuple[int, int]) -> None:
     images = unlabelled(2, *size).image
-    assert torch.equal(pad(images, 32), pad_to_multiple(images, 32))
+    assert torch.equal(pad_any(images, 32), pad_to_multiple(images, 32))

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import auxseg as package
-from auxseg.export import check
+from auxseg.export import check, formats
 
 from . import photos, runs
 from .command import auxseg
@@ -113,9 +113,32 @@ def test_metadata(trained: Path, all_tasks: Path, program: Path) -> None:
     validation = runs.metrics(trained, "val")
     assert said["validation"]["segmentation/iou"] == validation["segmentation/iou"]
     assert said["validation"]["bbox/iou"] == validation["bbox/iou"]
+    assert said["encoder"] == "vgg16"
+    assert said["weights_licence"] is None
+    assert "any" in said["input"]["sizes"]
     alone = metadata(program)
     assert tuple(alone["tasks"]) == ("segmentation",)
     assert not any(key.startswith(("bbox", "classification")) for key in alone["validation"])
+
+
+def test_what_cannot_be_traced_for_any_size_says_its_own(
+    trained: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_size = formats.trace
+
+    def traced(network: torch.nn.Module, size: int | None = None) -> Any:
+        if size is None:
+            raise RuntimeError("data-dependent")
+        return any_size(network, size)
+
+    monkeypatch.setattr(formats, "trace", traced)
+    file = tmp_path / "one-size.pt2"
+    outcome = auxseg("export", trained, "--format", "torch", "--out", file).succeeded()
+    assert "32×32 only" in outcome.out
+    assert metadata(file)["input"]["sizes"] == [32, 32]
+    auxseg("predict", file, album, "--out", tmp_path / "masks").succeeded()
+    with Image.open(tmp_path / "masks" / "tall_mask.png") as mask:
+        assert mask.size == (33, 71)
 
 
 def test_int8_says_what_it_costs(trained: Path, tmp_path: Path) -> None:

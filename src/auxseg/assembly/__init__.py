@@ -30,13 +30,15 @@ from auxseg.assembly.tasks import make_balancer, make_tasks, make_views, show_pi
 from auxseg.assembly.weights import (
     check_weights,
     load_network,
+    load_published,
     load_starting_weights,
     starting_weights,
+    weights_licence,
 )
 from auxseg.balancing import BALANCERS
 from auxseg.data import DATASETS
-from auxseg.models import ARCHITECTURES, DECODERS, ENCODERS, checkpointing
-from auxseg.models.encoders import GREY
+from auxseg.models import ARCHITECTURES, DECODERS, checkpointing
+from auxseg.models.encoders import ENCODER_CHOICES, GREY
 from auxseg.tasks import MODES, TASKS
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "connect",
     "dtype_of",
     "load_network",
+    "load_published",
     "load_starting_weights",
     "make_augment",
     "make_balancer",
@@ -67,6 +70,7 @@ __all__ = [
     "show_pixels",
     "starting_weights",
     "unlabelled_per_step",
+    "weights_licence",
 ]
 
 #: Allowed values of the options that name something, for command lines and checks.
@@ -74,7 +78,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.name": tuple(DATASETS),
     "data.train_on": TRAIN_ON,
     "model.architecture": tuple(ARCHITECTURES),
-    "model.encoder": tuple(ENCODERS),
+    "model.encoder": ENCODER_CHOICES,
     "model.decoder": (AUTO, *DECODERS),
     "model.grey": GREY,
     "tasks.names": tuple(TASKS),

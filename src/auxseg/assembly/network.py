@@ -72,13 +72,19 @@ def connect(
 def _decoder(config: ModelConfig, encoder: Encoder) -> type[Decoder]:
     """The decoder's class; raises :class:`UsageError` where the three do not go together."""
     architecture = ARCHITECTURES[config.architecture]
-    able = [name for name, cls in DECODERS.items() if encoder.unpools or not cls.NEEDS_INDICES]
-    if architecture.NEEDS_INDICES:
-        if not encoder.unpools:
-            _refuse(config, "pooling indices, which vgg16 has")
-        able = [name for name in able if DECODERS[name].NEEDS_INDICES]
-    if architecture.NEEDS_STAGES and not encoder.staged:
-        _refuse(config, "an encoder that runs stage by stage, such as vgg16, efficientnet-lite0")
+    lacking = _lacking(architecture, encoder)
+    if lacking is not None:
+        able = [name for name, cls in ARCHITECTURES.items() if _lacking(cls, encoder) is None]
+        raise UsageError(
+            f"model.architecture: {config.architecture} needs {lacking}; the encoder "
+            f"{config.encoder} goes with {', '.join(able)}"
+        )
+    able = [
+        name
+        for name, cls in DECODERS.items()
+        if (encoder.unpools or not cls.NEEDS_INDICES)
+        and (cls.NEEDS_INDICES or not architecture.NEEDS_INDICES)
+    ]
     name = able[0] if config.decoder == AUTO else config.decoder
     if name not in able:
         raise UsageError(
@@ -88,16 +94,16 @@ def _decoder(config: ModelConfig, encoder: Encoder) -> type[Decoder]:
     return DECODERS[name]
 
 
-def _refuse(config: ModelConfig, needed: str) -> None:
-    able = [
-        name
-        for name, cls in ARCHITECTURES.items()
-        if not cls.NEEDS_INDICES and not (cls.NEEDS_STAGES and "stage" in needed)
-    ]
-    raise UsageError(
-        f"model.architecture: {config.architecture} needs {needed}; the encoder {config.encoder} "
-        f"goes with {', '.join(able)}"
-    )
+def _lacking(architecture: type[MultiTaskModel], encoder: Encoder) -> str | None:
+    """What an architecture needs that an encoder has not, with encoders that have it."""
+    if architecture.NEEDS_INDICES and not encoder.unpools:
+        return "an encoder that keeps pooling indices, which is vgg16"
+    if architecture.NEEDS_STAGES and not encoder.staged:
+        return (
+            "an encoder that runs stage by stage, such as vgg16, efficientnet-lite0 or "
+            "timm:resnet18"
+        )
+    return None
 
 
 def _columns(config: ModelConfig, names: list[str]) -> tuple[str, ...]:

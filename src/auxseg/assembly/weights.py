@@ -16,6 +16,7 @@ from auxseg.data.download import download
 from auxseg.data.loaders import Key
 from auxseg.errors import DataError, UsageError
 from auxseg.models import ENCODERS, MultiTaskModel
+from auxseg.models.encoders import Encoder
 from auxseg.models.weights import read_state
 from auxseg.tasks import Task
 
@@ -28,13 +29,14 @@ CALIBRATION_BATCH = 8
 
 
 def check_weights(config: Config) -> None:
-    """Tells early what would fail late.
+    """Tells early what would fail late. An encoder that has one width only says so itself.
 
     Raises:
         UsageError: ImageNet weights at another width than 1.
         DataError: no such file or folder.
     """
-    if _wants_published(config) and config.model.width != 1.0:
+    scaled = config.model.width != 1.0 and _encoder_type(config).SCALES
+    if scaled and _wants_published(config):
         raise UsageError(
             f"model.width: ImageNet weights fit width 1 only, not {config.model.width:g}; "
             "use --weights none, or a file of weights of this width"
@@ -54,16 +56,18 @@ def _given(config: Config) -> Path | None:
 
 
 def starting_weights(config: Config) -> Path | None:
-    """Where starting weights are, downloaded if need be; None to train from scratch.
+    """Where starting weights are, downloaded if need be.
 
     Returns:
-        a file, or a run directory.
+        a file, or a run directory; None to train from scratch, and where the encoder gets its
+        published weights by itself (:func:`load_published`).
     """
     check_weights(config)
     if not _wants_published(config):
         return _given(config)
-    published = ENCODERS[config.model.encoder].PUBLISHED
-    assert published is not None
+    published = _encoder_type(config).PUBLISHED
+    if published is None:
+        return None
     path = cache_root() / "weights" / Path(published.url).name
     try:
         return download(published.url, path, known_hash=f"sha256:{published.sha256}")
@@ -73,6 +77,21 @@ def starting_weights(config: Config) -> Path | None:
 
 def _wants_published(config: Config) -> bool:
     return config.model.pretrained and config.model.weights == IMAGENET
+
+
+def _encoder_type(config: Config) -> type[Encoder]:
+    return ENCODERS[config.model.encoder.partition(":")[0]]
+
+
+def weights_licence(model: MultiTaskModel, config: Config) -> str | None:
+    """The licence of the weights that a run starts from; None where it is not known."""
+    return model.encoders[0].licence if _wants_published(config) else None
+
+
+def load_published(model: MultiTaskModel, config: Config) -> None:
+    """Loads the ImageNet weights of an encoder that gets them by itself, where they are wanted."""
+    for encoder in model.encoders if _wants_published(config) else ():
+        encoder.load_published(config.model.grey)
 
 
 def load_starting_weights(

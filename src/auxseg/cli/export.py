@@ -57,6 +57,9 @@ def _describe(found: Any) -> str:
         f"{kept:,} of the run's {all_:,} parameters, batch norms folded",
         str(found.agreement),
     ]
+    if found.image_size is not None:
+        size = f"{found.image_size}×{found.image_size}"
+        lines.append(f"takes images of {size} only: its encoder cannot be traced for any size")
     if found.int8 is not None:
         lines.append(str(found.int8))
     return "\n".join(lines)

@@ -23,7 +23,7 @@ from auxseg.config.values import convert, load_yaml
 from auxseg.errors import UsageError
 
 #: What a run's ``config.yaml`` holds beside its options.
-RUN_KEYS = ("version", "preset", "classes", "images")
+RUN_KEYS = ("version", "preset", "classes", "images", "weights_licence")
 
 #: Dotted key → value. A key may also lie below an option that is a mapping:
 #: ``tasks.weights.bbox``.

@@ -13,6 +13,7 @@ from auxseg.config import Config
 from auxseg.data import Dataset
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.launchers import Processes, run_all
+from auxseg.models import ENCODERS
 from auxseg.report.page import write_report
 from auxseg.report.table1 import for_terminal
 from auxseg.report.tables import format_value, to_markdown
@@ -78,6 +79,11 @@ def reproduce(
     for config in configs:  # a mistake that all share is told before the first hour, not after
         if config.model.weights != GENERATED:
             assembly.check_weights(config)
+        elif not ENCODERS[config.model.encoder.partition(":")[0]].SCALES:
+            raise UsageError(
+                f"--encoder: the demonstration pre-trains built-in encoders, not "
+                f"{config.model.encoder}; add --weights none, or --weights imagenet"
+            )
         assembly.check(config, dataset.classes)
     # Decoded once, not by every process; unlabelled images, too, if a system wants them.
     data = assembly.open_data(max(configs, key=assembly.unlabelled_per_step), dataset)

@@ -64,13 +64,15 @@ def agreement(
 ) -> Agreement:
     """Compares a file, and the network it was made from, with a run's network.
 
-    On an image of the run's size, and on small ones of a size that is no multiple of the stride.
+    On an image of the run's size, and on small ones of a size that is no multiple of the stride;
+    all of the run's size where the network takes no other.
     """
+    small = SMALL if network.size is None else (*SMALL[:2], size, size)
     file = open_exported(path, torch.device("cpu"), ending)
     doubles = copy.deepcopy(network).double(), copy.deepcopy(model).double()
     generator = torch.Generator().manual_seed(0)
     exact, single = [], []
-    for shape in ((1, 3, size, size), *[SMALL] * DRAWS):
+    for shape in ((1, 3, size, size), *[small] * DRAWS):
         images = torch.rand(*shape, generator=generator)
         with torch.inference_mode():
             single.append(_differences(file(images).tasks, _outputs(model, views, images)))

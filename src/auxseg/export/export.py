@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from auxseg.assembly import make_views
 from auxseg.errors import UsageError
 from auxseg.export.check import Agreement, agreement, require
-from auxseg.export.formats import FORMATS, need_onnx, trace
+from auxseg.export.formats import FORMATS, content, need_onnx
 from auxseg.export.int8 import Int8, quantise
-from auxseg.export.metadata import as_text, describe
+from auxseg.export.metadata import describe
 from auxseg.export.network import ShippedNetwork
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder, replacing
@@ -33,6 +34,7 @@ class Exported:
         parameters: how many numbers its network has, and how many the run's has.
         size: of the file, in bytes.
         agreement: how far the file, in 32 bits, is from the run.
+        image_size: the only height and width that it takes; None for any.
         int8: what quantising cost; None where nothing was quantised.
     """
 
@@ -41,6 +43,7 @@ class Exported:
     parameters: tuple[int, int]
     size: int
     agreement: Agreement
+    image_size: int | None = None
     int8: Int8 | None = None
 
 
@@ -74,20 +77,28 @@ def export(
     _check(out, format, names, config.tasks.names, int8)
     model, known = load_model(run, config, classes)
     views = make_views(config, known)
-    network = ShippedNetwork(model, views, names)
-    metadata = describe(run, config, classes, known, views, names)
-    program = trace(network)
-    assert config.data.image_size is not None
+    size = config.data.image_size
+    assert size is not None
+    about = partial(describe, run, config, classes, known, views, names)
+    network, metadata, written = content(
+        out, format, partial(ShippedNetwork, model, views, names), about, size
+    )
     with replacing(out) as temporary:
-        temporary.write_bytes(FORMATS[format](program, as_text(metadata)))
-        agreed = agreement(
-            temporary, ENDINGS[format], network, model, views, config.data.image_size
-        )
+        temporary.write_bytes(written)
+        agreed = agreement(temporary, ENDINGS[format], network, model, views, size)
         require(agreed, out)
         found = quantise(temporary, run, root, metadata) if int8 else None
-        size = temporary.stat().st_size
+        size_of_file = temporary.stat().st_size
     parameters = tuple(sum(one.numel() for one in net.parameters()) for net in (network, model))
-    return Exported(out, names, parameters, size, agreed, found)  # type: ignore[arg-type]
+    return Exported(
+        out,
+        names,
+        parameters,  # type: ignore[arg-type]
+        size_of_file,
+        agreed,
+        network.size,
+        found,
+    )
 
 
 def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:

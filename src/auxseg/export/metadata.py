@@ -21,8 +21,13 @@ def describe(
     tasks: dict[str, Task],
     views: Views,
     names: Sequence[str],
+    size: int | None,
 ) -> dict[str, Any]:
-    """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key."""
+    """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key.
+
+    Args:
+        size: the only height and width that the file takes; None for any.
+    """
     epoch, metrics = run.best_metrics()
     view_of = {route.task: view for view, routes in views.routes.items() for route in routes}
     return {
@@ -30,6 +35,8 @@ def describe(
         "auxseg": version("auxseg"),
         "preset": config.preset,
         "architecture": config.model.architecture,
+        "encoder": config.model.encoder,
+        "weights_licence": run.read_licence(),
         "width": config.model.width,
         "tasks": {
             name: {
@@ -48,7 +55,7 @@ def describe(
             "layout": "NCHW",
             "colours": "RGB",
             "range": [0, 1],
-            "sizes": "any; best the size trained at",
+            "sizes": "any; best the size trained at" if size is None else [size, size],
         },
         "preprocessing": (
             "turn the photo as its EXIF orientation says, stretch it to image_size × image_size "

@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import GlobalHead
+from auxseg.models.layers import InOrder, pad_to_multiple
 from auxseg.tasks import Views
 from auxseg.types import LabelledImages
 
@@ -20,15 +21,19 @@ class ShippedNetwork(nn.Module):
     """RGB in [0, 1] → the raw outputs of the chosen tasks; views and normalisation are inside.
 
     Sizes are traced as symbols here, so nothing may branch on them: where the model itself pads,
-    crops and pools by Python's integers, this gathers rows and columns by index.
+    crops and pools by Python's integers, this gathers rows and columns by index. Encoders that
+    branch on sizes themselves are traced for one size.
 
     Args:
         model: the trained network, in evaluation mode; it is copied.
         views: which input each of its tasks reads.
         names: the tasks to keep.
+        size: the only height and width of the images; None for any.
     """
 
-    def __init__(self, model: MultiTaskModel, views: Views, names: Sequence[str]) -> None:
+    def __init__(
+        self, model: MultiTaskModel, views: Views, names: Sequence[str], size: int | None = None
+    ) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.model.prune(names)
@@ -36,11 +41,12 @@ class ShippedNetwork(nn.Module):
         for module in self.model.modules():
             if isinstance(module, GlobalHead):
                 module.pool = GridPool(GlobalHead.GRID)  # type: ignore[assignment]
-        self.views, self.names = views, tuple(names)
+        self.views, self.names, self.size = views, tuple(names), size
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """float32 (N, 3, H, W), any sizes → task → (N, K, H, W) or (N, K), as the heads give it."""
+        """float32 (N, 3, H, W) → task → (N, K, H, W) or (N, K), as the heads give it."""
         rows, columns = (torch.arange(side) for side in image.shape[-2:])
+        pad = pad_any if self.size is None else pad_to_multiple
         views = self.views(LabelledImages.without_labels(image))
         outputs: dict[str, Tensor] = {}
         for view, routes in self.views.routes.items():
@@ -58,15 +64,19 @@ class ShippedNetwork(nn.Module):
 
 
 def fold_norms(model: nn.Module) -> None:
-    """Folds every batch norm that follows a convolution into it, in place (evaluation mode)."""
-    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
-        for number, (layer, norm) in enumerate(itertools.pairwise(list(sequence))):
+    """Folds batch norms into the convolutions before them, in place (evaluation mode).
+
+    In modules whose children run in the order of their names (:class:`InOrder`): those of other
+    packages keep theirs.
+    """
+    for module in [module for module in model.modules() if isinstance(module, InOrder)]:
+        for (first, layer), (second, norm) in itertools.pairwise(list(module.named_children())):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                sequence[number] = fuse_conv_bn_eval(layer, norm)
-                sequence[number + 1] = nn.Identity()
+                setattr(module, first, fuse_conv_bn_eval(layer, norm))
+                setattr(module, second, nn.Identity())
 
 
-def pad(image: Tensor, stride: int) -> Tensor:
+def pad_any(image: Tensor, stride: int) -> Tensor:
     """:func:`auxseg.models.layers.pad_to_multiple` for sizes that are symbols."""
     height, width = image.shape[-2:]
     rows = torch.arange(stride * _tiles(height, stride)).clamp(max=height - 1)
@@ -81,7 +91,7 @@ def _tiles(side: int, stride: int) -> int:
     1 pixel wide, take that for a special case, and refuse sides up to 32.
     """
     count = torch.nonzero(torch.arange(side) % stride == 0).shape[0]
-    torch._check(count >= 1)
+    torch._check(count >= 1)  # type: ignore[no-untyped-call]
     return count
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from auxseg.models.layers import InOrder
 
-class AttentionMask(nn.Sequential):
+
+class AttentionMask(InOrder, nn.Sequential):
     """a = sigmoid(BN(conv1×1(ReLU(BN(conv1×1(x)))))): (N, C_in, H, W) → (N, C, H, W) in (0, 1).
 
     The first convolution already brings the input to the block's C channels.

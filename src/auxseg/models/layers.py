@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class ConvBNReLU(nn.Sequential):
+class InOrder:
+    """Says of a module that a batch norm among its children normalises what the one before gives.
+
+    Children are those registered, in this order: :mod:`auxseg.export` folds such norms.
+    """
+
+
+class ConvBNReLU(InOrder, nn.Sequential):
     """3×3 convolution → BatchNorm → ReLU, (N, C_in, H, W) → (N, C_out, H, W).
 
     The convolution has no bias: batch norm would take it away again.

@@ -119,15 +119,22 @@ class RunDirectory:
         return started
 
     def write_config(
-        self, config: Config, classes: ClassNames, version: str, images: Mapping[str, int]
+        self,
+        config: Config,
+        classes: ClassNames,
+        version: str,
+        images: Mapping[str, int],
+        licence: str | None = None,
     ) -> None:
         """Writes ``config.yaml``.
 
         Args:
             images: how many there are: train, masks (of them), unlabelled, val, test.
+            licence: of the starting weights, where it is known.
         """
         content = {
             "version": version,
+            **({} if licence is None else {"weights_licence": licence}),
             **plain(config),
             "classes": {"mask": list(classes.mask), "label": list(classes.label)},
             "images": dict(images),
@@ -181,6 +188,11 @@ class RunDirectory:
             DataError: the file was changed, and is malformed.
         """
         return read_split(self.split_file) if self.split_file.is_file() else None
+
+    def read_licence(self) -> str | None:
+        """The licence of the weights that the run started from; None where it is not known."""
+        licence = parsing.read_yaml(self.config_file).get("weights_licence")
+        return None if licence is None else str(licence)
 
     # -- metrics and history --------------------------------------------------------------------
 

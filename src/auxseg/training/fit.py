@@ -109,11 +109,12 @@ def train(
     if not run.last.is_file():
         messages += _load_starting_weights(model, config, data, tasks)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
+    licence = assembly.weights_licence(model, config)
     if first:  # nothing is written before everything could be built
-        for message in () if quiet else messages:
+        for message in () if quiet else (*messages, *_about(config, licence)):
             print(message, file=sys.stderr)
         run.write_split(data.parts)
-        run.write_config(config, dataset.classes, version("auxseg"), data.counts)
+        run.write_config(config, dataset.classes, version("auxseg"), data.counts, licence)
     _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
@@ -127,6 +128,7 @@ def _load_starting_weights(
     """Loads what ``--weights`` names; returns what to say of it."""
     path = assembly.starting_weights(config)
     if path is None:
+        assembly.load_published(model, config)
         return ()
     if not path.is_dir():
         assembly.load_starting_weights(model, path, config, data, tasks)
@@ -146,6 +148,13 @@ def _extension(run: RunDirectory, before: TrainingConfig, now: TrainingConfig) -
             f"bit for bit that of {now.epochs} epochs in one run"
         )
     return text
+
+
+def _about(config: Config, licence: str | None) -> tuple[str, ...]:
+    """What to say of the starting weights."""
+    if licence is None:
+        return ()
+    return (f"ImageNet weights of {config.model.encoder}: licence {licence}",)
 
 
 def _fit(

@@ -26,7 +26,8 @@ class CrossStitch(MultiTaskModel):
         f_{j,t}[g] = Σ_s A_j[g]_{t,s} n_{j,s}[g]        (A_j[g]: K×K, learned)
 
     f_{j,t} enters stage j+1 of task t's encoder; f_{L,t} goes to its head, or through its decoder,
-    which reads its own encoder's levels. A starts near the identity with rows that sum
+    which reads its own encoder's levels. Levels beside the backbone hand on the image, which is
+    everybody's already. A starts near the identity with rows that sum
     to 1, so features keep their size. As every encoder serves every task, all of them count as
     shared, and no output can be computed without all of them.
     """
@@ -40,8 +41,19 @@ class CrossStitch(MultiTaskModel):
         # The primary task's encoder is the one that every architecture has. The others are keyed by
         # their task, so that it starts with the same weights in every system.
         self.further = nn.ModuleDict({f"of_{name}": parts.encoder() for name in list(heads)[1:]})
-        self.stitches = nn.ModuleList(Stitch(len(heads), channels) for channels in encoder.channels)
+        self.beside = encoder.beside
+        self.stitches = nn.ModuleList(
+            Stitch(len(heads), channels) for channels in encoder.channels[self.beside :]
+        )
         self.decoders = nn.ModuleDict({name: parts.decoder(encoder) for name in self.dense})
+        self.prune(heads)
+
+    def prune(self, names: Collection[str]) -> None:
+        """Every encoder stays; without a decoder nobody reads any of its levels but the last."""
+        super().prune(names)
+        for name, encoder in zip(self.trained, self.encoders, strict=True):
+            if name not in self.decoders:
+                encoder.prune()
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -50,10 +62,12 @@ class CrossStitch(MultiTaskModel):
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         levels: dict[str, list[Level]] = {name: [] for name in self.trained}
         mixed = [image] * len(levels)
-        for number, stitch in enumerate(self.stitches):
+        for number in range(self.beside + len(self.stitches)):
             for own, encoder, features in zip(levels.values(), self.encoders, mixed, strict=True):
                 own.append(encoder.stage(number, features))
-            mixed = list(stitch(torch.stack([own[-1].next for own in levels.values()])))
+            mixed = [own[-1].next for own in levels.values()]
+            if number >= self.beside:
+                mixed = list(self.stitches[number - self.beside](torch.stack(mixed)))
         found = dict(zip(self.trained, mixed, strict=True))
         return {
             name: self.decoders[name](found[name], levels[name])

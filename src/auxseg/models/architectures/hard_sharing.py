@@ -21,6 +21,13 @@ class HardSharing(MultiTaskModel):
     def __init__(self, heads: Mapping[str, Head], encoder: Encoder, parts: Parts) -> None:
         super().__init__(heads, encoder, parts)
         self.decoders = nn.ModuleDict({name: parts.decoder(encoder) for name in self.dense})
+        self.prune(heads)
+
+    def prune(self, names: Collection[str]) -> None:
+        """Without a decoder nobody reads any level but the last."""
+        super().prune(names)
+        if not self.decoders:
+            self.encoder.prune()
 
     def features(self, image: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         levels = self.encoder(image)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from auxseg.models.base import MultiTaskModel, Parts
 from auxseg.models.encoders.base import Encoder, Level
 from auxseg.models.heads import Head
+from auxseg.models.layers import InOrder
 
 
 class Progressive(MultiTaskModel):
@@ -21,6 +22,7 @@ class Progressive(MultiTaskModel):
     lateral is a 1×1 convolution, batch norm and ReLU (the publication's adapter, without its
     scaling, which batch norm makes idle), and no gradient passes stop: a column's weights follow
     its own task alone, and an output needs its own column and the earlier ones, not the later.
+    Levels beside the backbone hand on the image, which needs no lateral.
     h_{j,k} enters stage j+1; h_{L,k} goes to the head, or through the decoder, which reads the
     levels of the column's own encoder.
 
@@ -40,14 +42,14 @@ class Progressive(MultiTaskModel):
         self.order = parts.columns or tuple(reversed(names))
         # As in cross-stitch networks: the primary task's encoder has its name in every system.
         self.primary = names[0]
-        self.depth = len(encoder.channels)
+        self.depth, self.beside = len(encoder.channels), encoder.beside
         self.further = nn.ModuleDict({f"of_{name}": parts.encoder() for name in names[1:]})
         self.laterals = nn.ModuleDict(
             {
                 name: nn.ModuleDict(
                     {
                         f"from_{earlier}": nn.ModuleList(
-                            Lateral(channels) for channels in encoder.channels
+                            Lateral(channels) for channels in encoder.channels[self.beside :]
                         )
                         for earlier in self.order[: self.order.index(name)]
                     }
@@ -56,6 +58,7 @@ class Progressive(MultiTaskModel):
             }
         )
         self.decoders = nn.ModuleDict({name: parts.decoder(encoder) for name in self.dense})
+        self.prune(heads)
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -85,7 +88,8 @@ class Progressive(MultiTaskModel):
             for name in columns:
                 level = self.encoder_of(name).stage(number, before[name])
                 levels[name].append(level)
-                current[name] = self._joined(name, number, level.next, current)
+                earlier = current if number >= self.beside else {}
+                current[name] = self._joined(name, number - self.beside, level.next, earlier)
         return {
             name: self.decoders[name](current[name], levels[name])
             if name in self.decoders
@@ -94,7 +98,11 @@ class Progressive(MultiTaskModel):
         }
 
     def _joined(self, name: str, number: int, own: Tensor, earlier: Mapping[str, Tensor]) -> Tensor:
-        """h_{j,k} from the column's own features and those of the earlier columns."""
+        """h_{j,k} from the column's own features and those of the earlier columns.
+
+        Args:
+            number: of the lateral, from 0.
+        """
         laterals = self.laterals[name]
         assert isinstance(laterals, nn.ModuleDict)
         for other, features in earlier.items():
@@ -104,7 +112,7 @@ class Progressive(MultiTaskModel):
         return own
 
     def prune(self, names: Collection[str]) -> None:
-        """Later columns go whole; of earlier ones decoder and head."""
+        """Later columns go whole; of earlier ones decoder and head, and what only decoders read."""
         last = max(self.order.index(name) for name in names)
         kept = self.order[: last + 1]
         for name in set(self.laterals) - set(kept):
@@ -118,9 +126,12 @@ class Progressive(MultiTaskModel):
             modules = getattr(self, attribute)
             for name in set(modules) - set(names):
                 del modules[name]
+        for name in kept:
+            if name not in self.decoders:
+                self.encoder_of(name).prune()
 
 
-class Lateral(nn.Sequential):
+class Lateral(InOrder, nn.Sequential):
     """1×1 convolution → BatchNorm → ReLU, (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int) -> None:

@@ -14,7 +14,7 @@ from auxseg.models.encoders.base import Encoder, Level
 from auxseg.models.layers import ConvBNReLU
 
 #: Channels of the blocks, deepest first; those of segmentation_models.pytorch, so that costs
-#: compare. An encoder of fewer levels uses the last ones.
+#: compare. An encoder of fewer levels uses the last ones, one of more repeats the first.
 BLOCK_CHANNELS = (256, 128, 64, 32, 16)
 
 
@@ -40,7 +40,9 @@ class UNetDecoder(Decoder):
         joined = [encoder.channels[number] for number in self.skips]
         if encoder.strides[0] > 1:
             joined.append(0)
-        channels = [_scaled(count, width) for count in BLOCK_CHANNELS[-len(joined) :]]
+        more = (BLOCK_CHANNELS[0],) * (len(joined) - len(BLOCK_CHANNELS))
+        counts = (*more, *BLOCK_CHANNELS[-len(joined) :])
+        channels = [_scaled(count, width) for count in counts]
         before = [encoder.channels[-1], *channels[:-1]]
         self.blocks = nn.ModuleList(
             nn.Sequential(ConvBNReLU(a + skip, b), ConvBNReLU(b, b))

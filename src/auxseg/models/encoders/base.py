@@ -27,7 +27,8 @@ class Level(NamedTuple):
             where a stage cannot be split.
         last: p_j, those after its last block, (N, C_j, H_j, W_j).
         next: what the next stage reads; of the last level, the encoder's output. It is ``last``
-            where stages are not joined by a pooling.
+            where stages are not joined by a pooling, and the image where the level stands beside
+            the backbone (:attr:`Encoder.beside`).
         indices: where each maximum of that pooling stood, int64 of next's shape; None without one.
     """
 
@@ -62,20 +63,27 @@ class Encoder(nn.Module, ABC):
     and for :class:`Level`. Sides of the input are multiples of :attr:`out_stride`.
 
     Attributes:
-        channels: C_j, channels of each level's ``last`` and ``next``.
+        channels: C_j, channels of each level's ``last``, and of its ``next`` but for the first
+            ``beside`` ones.
         first_channels: F_j, channels of each level's ``first``.
         strides: pixels of the image per feature of each level, ascending.
         out_stride: that of the last level's ``next``, the encoder's output.
         mean, std: of RGB in [0, 1], which the weights expect.
         hidden: units of the hidden layer of global heads.
         staged: whether it can run stage by stage (:meth:`stage`).
+        beside: how many of the first levels stand beside the backbone: the stage behind them
+            reads the image as well. With 1, so does stage 1.
         unpools: whether its levels have pooling indices.
         frozen: whether :meth:`freeze` was called.
         checkpointing: see :data:`auxseg.models.checkpointing.MODES`.
-        PUBLISHED: its ImageNet weights; None where there are none to download.
+        PUBLISHED: the file of its ImageNet weights; None where :meth:`load_published` knows more.
+        NAMED: whether it stands for many models, of which a name is chosen: ``timm:NAME``.
+        SCALES: whether it has a width.
     """
 
     PUBLISHED: ClassVar[Published | None] = None
+    NAMED: ClassVar[bool] = False
+    SCALES: ClassVar[bool] = True
 
     channels: tuple[int, ...]
     first_channels: tuple[int, ...]
@@ -84,6 +92,7 @@ class Encoder(nn.Module, ABC):
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     staged: bool = True
+    beside: int = 0
     unpools: bool = False
 
     def __init__(self) -> None:
@@ -94,6 +103,11 @@ class Encoder(nn.Module, ABC):
     @property
     def hidden(self) -> int:
         return max(32, min(512, self.channels[-1]))
+
+    @property
+    def licence(self) -> str | None:
+        """Of its ImageNet weights; None where that is not known."""
+        return None if self.PUBLISHED is None else self.PUBLISHED.licence
 
     @abstractmethod
     def stage(self, number: int, features: Tensor) -> Level:
@@ -137,6 +151,17 @@ class Encoder(nn.Module, ABC):
         """Its weights under the names that :meth:`load` reads."""
         return dict(self.state_dict())
 
+    def load_published(self, grey: str = "skip") -> None:
+        """Loads ImageNet weights that do not lie in one file (:attr:`PUBLISHED`).
+
+        Args:
+            grey: one of :data:`GREY`.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has a file of them")
+
     def calibrate(self, batches: list[Tensor]) -> None:
         """Sets batch norms by what loaded weights compute on prepared images; see :meth:`load`."""
         raise NotImplementedError(f"{type(self).__name__} loads its batch norms' statistics")
@@ -144,6 +169,10 @@ class Encoder(nn.Module, ABC):
     def pretrained(self) -> Iterator[nn.Module]:
         """The modules that published weights go into, and that :meth:`freeze` holds still."""
         yield from self.children()
+
+    def prune(self) -> None:
+        """Removes, in place, what only decoders read: a global output needs the last level."""
+        return
 
     def freeze(self) -> None:
         """Stops training of what pre-trained weights go into, batch statistics included."""

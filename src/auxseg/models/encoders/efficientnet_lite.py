@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from auxseg.models.checkpointing import region
 from auxseg.models.encoders.base import Encoder, Level, Published, run_parts
+from auxseg.models.layers import InOrder
 from auxseg.models.weights import copy_into
 
 #: TensorFlow's ε of batch norms.
@@ -48,7 +49,7 @@ GROUPS = (
 STAGES = ((0,), (1,), (2,), (3, 4), (5, 6))
 
 
-class EfficientNetLite0(Encoder):
+class EfficientNetLite0(InOrder, Encoder):
     """Five stages of inverted residual blocks, 3.4 M parameters.
 
     u_j are the features after a stage's first block, p_j those after its last.
@@ -138,7 +139,7 @@ class SameConv2d(nn.Conv2d):
         return super().forward(features)
 
 
-class SeparableBlock(nn.Module):
+class SeparableBlock(InOrder, nn.Module):
     """Depthwise convolution → 1×1 convolution; the first group's."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
@@ -158,7 +159,7 @@ class SeparableBlock(nn.Module):
         return found + features if self.residual else found
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(InOrder, nn.Module):
     """1×1 expansion → depthwise convolution → 1×1 projection (Sandler et al. 2018)."""
 
     def __init__(
