@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/reproduce
 TORCH ?= torch==2.13.*
 
-.PHONY: install reproduce test test-slow check lint clean
+.PHONY: install reproduce test test-slow test-encoders check lint clean
 
 # Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
@@ -18,6 +18,12 @@ test: install-dev
 # Minutes, not seconds: two processes, training on real images.
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
+
+# The encoders of timm, which `make test` skips. timm lies in a folder of its own, without the
+# torchvision that it asks for, whose wheel may not import beside a CPU-only torch (docs/encoders.md).
+test-encoders: $(VENV)/installed-encoders
+	PYTHONPATH=$(abspath $(VENV)/encoders) OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/encoders
 
 # What a change must pass besides the tests.
 check: lint
@@ -44,6 +50,10 @@ $(BIN)/python:
 $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet "$(TORCH)"
 	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-encoders: pyproject.toml | $(VENV)/installed-dev
+	$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/encoders "timm>=1.0.31,<1.1"
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed

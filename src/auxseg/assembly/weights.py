@@ -84,7 +84,7 @@ def _encoder_type(config: Config) -> type[Encoder]:
 
 
 def weights_licence(model: MultiTaskModel, config: Config) -> str | None:
-    """The licence of the weights that a run starts from; None where it is not known."""
+    """The licence of the published weights that a run starts from; None where it is not known."""
     return model.encoders[0].licence if _wants_published(config) else None
 
 

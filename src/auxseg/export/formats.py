@@ -57,8 +57,8 @@ def onnx_bytes(program: ExportedProgram, metadata: str) -> bytes:
     with torch.no_grad(), quiet():
         exported = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
     assert exported is not None
-    model = with_metadata(_named_axes(exported.model_proto), metadata)
-    return bytes(model.SerializeToString())
+    found: bytes = with_metadata(_named_axes(exported.model_proto), metadata).SerializeToString()
+    return found
 
 
 def with_metadata(model: Any, metadata: str) -> Any:

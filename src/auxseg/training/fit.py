@@ -154,7 +154,7 @@ def _about(config: Config, licence: str | None) -> tuple[str, ...]:
     """What to say of the starting weights."""
     if licence is None:
         return ()
-    return (f"ImageNet weights of {config.model.encoder}: licence {licence}",)
+    return (f"published weights of {config.model.encoder}: licence {licence}",)
 
 
 def _fit(

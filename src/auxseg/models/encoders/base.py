@@ -28,7 +28,7 @@ class Level(NamedTuple):
         last: p_j, those after its last block, (N, C_j, H_j, W_j).
         next: what the next stage reads; of the last level, the encoder's output. It is ``last``
             where stages are not joined by a pooling, and the image where the level stands beside
-            the backbone (:attr:`Encoder.beside`).
+            the backbone (``Encoder.beside``).
         indices: where each maximum of that pooling stood, int64 of next's shape; None without one.
     """
 
@@ -71,8 +71,8 @@ class Encoder(nn.Module, ABC):
         mean, std: of RGB in [0, 1], which the weights expect.
         hidden: units of the hidden layer of global heads.
         staged: whether it can run stage by stage (:meth:`stage`).
-        beside: how many of the first levels stand beside the backbone: the stage behind them
-            reads the image as well. With 1, so does stage 1.
+        beside: 1 where the first level stands beside the backbone, so that the second stage reads
+            the image as well; else 0.
         unpools: whether its levels have pooling indices.
         frozen: whether :meth:`freeze` was called.
         checkpointing: see :data:`auxseg.models.checkpointing.MODES`.

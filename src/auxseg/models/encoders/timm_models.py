@@ -169,7 +169,7 @@ def _inspect(name: str) -> Traits:
     if not _takes(net, image, strides, nhwc):
         size = tuple(net.pretrained_cfg["input_size"][1:])
         image = torch.empty(1, 3, *size)
-    torch.autograd.backward(torch.stack([level.sum() for level in net(image)]).sum())
+    torch.autograd.backward([level.sum() for level in net(image)])
     stages = []
     if size is None and patches == strides and len(strides) > 1:
         stages = _stages(net, image, nhwc)
