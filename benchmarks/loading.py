@@ -203,18 +203,13 @@ def parts(system: System, options: argparse.Namespace) -> list[list[str]]:
 
 def _epoch_parts(system: System) -> Iterable[tuple[str, float]]:
     """Part and its milliseconds per image, batch by batch."""
-    reader, seen = system.data.reader, system.views.routes
+    reader = system.data.reader
     for batch in system.batches:
         watch = Watch(len(batch))
         images: LabelledImages = watch("read the cache", reader.__getitems__, batch)
         images = watch("augment", system.augment, images, system.seed)
         for name, task in system.tasks.items():
-            watch(f"{name}: target", task.target, images)
-        askers = {task.VIEW: (name, task) for name, task in reversed(system.tasks.items())}
-        for view in seen:
-            name, task = askers[view]
-            if task.VIEW != "image":
-                watch(f"{name}: view", task.view, images, system.seed)
+            watch(f"{name}: view and target", task.example, images, system.seed)
         yield from watch.found
 
 

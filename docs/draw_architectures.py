@@ -1,6 +1,6 @@
 """Draws docs/images/architectures.svg: who shares what, in three stages and two or three tasks.
 
-    python docs/draw_architectures.py
+python docs/draw_architectures.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Training with a balancer of each kind: stopped and resumed, logged, with missing labels.
 
-What every single balancer does in a step: ``test_steps.py``.
+What every single balancer does in a step: ``test_training_steps.py``.
 """
 
 from __future__ import annotations

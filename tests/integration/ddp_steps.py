@@ -143,7 +143,7 @@ def make_batch(case: Case, module: MultiTaskModule, numbers: Sequence[int] = EVE
     }
     config = configure(case.preset)
     views = assembly.make_views(config, module.tasks)
-    return assembly.Prepare(module.tasks, views, None, seed=0)(LabelledImages(**chosen))
+    return assembly.Prepare(views, None, seed=0)(LabelledImages(**chosen))
 
 
 class Recorder(Callback):

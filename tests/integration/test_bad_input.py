@@ -217,7 +217,7 @@ def test_the_root_is_looked_at_before_weights_are_downloaded(
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(
-        "auxseg.assembly.network.download", lambda *given, **named: asked.append(given)
+        "auxseg.assembly.weights.download", lambda *given, **named: asked.append(given)
     )
     auxseg("train", "segnet-1task", "--data", "folder", "--out", run)
     assert asked == []
