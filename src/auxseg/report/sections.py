@@ -20,7 +20,7 @@ from auxseg.report.inputs import inputs_figure
 from auxseg.report.photos import Photos
 from auxseg.report.steps import step_losses_figure, step_weights_figure
 from auxseg.report.systems import System, shown
-from auxseg.runs.directory import MAY_DIFFER, flat
+from auxseg.runs.settings import MAY_DIFFER, flat
 from auxseg.tasks import Task
 
 #: Photos of which attention masks are shown, and over how many they are measured.

@@ -14,7 +14,8 @@ from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError
 from auxseg.report.table1 import SystemResult
 from auxseg.runs.cost import cost
-from auxseg.runs.directory import RunDirectory, settings
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.settings import settings
 from auxseg.training.memory import training_memory
 from auxseg.training.pretrain import weights_origin
 from auxseg.types import ClassNames

@@ -24,7 +24,8 @@ from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_training_data
-from auxseg.runs.directory import RunDirectory, longer
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.settings import longer
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic

@@ -33,8 +33,9 @@ from auxseg.experiments.study.tables import (
 )
 from auxseg.report.html import Section, write_page
 from auxseg.report.tables import MISSING, to_csv, to_markdown
-from auxseg.runs.directory import MAY_DIFFER, RunDirectory, flat
+from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import write_text
+from auxseg.runs.settings import MAY_DIFFER, flat
 
 
 def write_study(
