@@ -10,7 +10,7 @@ from auxseg.config.presets import PRESETS
 
 
 def presets(arguments: Sequence[str]) -> int:
-    """list the systems that can be trained, with their tasks, architecture, encoder and parameters"""
+    """list the systems that can be trained, with architecture, encoder, parameters and tasks"""
     # Not through auxseg.api, which imports all that training and predicting need.
     from auxseg.assembly import CHOICES
     from auxseg.runs.cost import count_parameters
