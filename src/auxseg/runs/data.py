@@ -40,7 +40,7 @@ def open_training_data(
     """Opens what a run is to be trained on; one that goes on has the split it was started with.
 
     Args:
-        split: where it starts afresh, the split to train with; None for the configuration's.
+        split: where it starts from scratch, the split to train with; None for the configuration's.
 
     Raises:
         UsageError: a run that goes on had other classes.

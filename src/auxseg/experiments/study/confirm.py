@@ -122,7 +122,7 @@ def _check_same_images(runs: Sequence[Run], counts: Sequence[ImageCounts]) -> No
         if not np.array_equal(found.images, counts[0].images):
             raise DataError(
                 f"{run.directory}: was tested on other images than {runs[0].directory}; the data "
-                "changed between them: start the study afresh with another --out"
+                "changed between them: start the study again with another --out"
             )
 
 
