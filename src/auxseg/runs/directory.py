@@ -137,14 +137,14 @@ class RunDirectory:
         """The configuration the run was started with, and its data's class names."""
         if not self.config_file.is_file():
             raise DataError(
-                f"{self.path}: is no run (it has no config.yaml); `auxseg train` makes one"
+                f"{self.path}: is not a run (it has no config.yaml); `auxseg train` makes one"
             )
         content = parsing.read_yaml(self.config_file)
         try:
             classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
             preset, options = parsing.run_options(content)
         except (KeyError, TypeError):
-            raise DataError(f"{self.config_file}: is no run's configuration") from None
+            raise DataError(f"{self.config_file}: is not a run's configuration") from None
         return parsing.to_config(preset, [options], CHOICES), classes
 
     def read_options(self, preset: str) -> dict[str, Any]:

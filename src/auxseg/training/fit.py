@@ -135,7 +135,7 @@ def _load_starting_weights(
         assembly.load_starting_weights(model, path, config, data, tasks)
         return ()
     other = RunDirectory(path)
-    other.read_config()  # says so where it is no run
+    other.read_config()  # raises where it is not a run
     left_out = assembly.load_network(model, other.read_best(), path)
     return () if left_out is None else (left_out,)
 
