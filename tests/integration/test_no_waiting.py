@@ -37,6 +37,7 @@ def move(batch: Batch, fake: FakeTensorMode) -> Batch:
     [
         *(("segnet-3task", balancer) for balancer in ("fixed", "equal", "uncertainty")),
         *((preset, "fixed") for preset in ("mtan-all", "cross-stitch-2task", "mtan-full-3task")),
+        *((preset, "fixed") for preset in ("mtan-unet-3task", "progressive-2task")),
     ],
 )
 def test_a_step_waits_for_no_number(
