@@ -123,8 +123,8 @@ def test_without_the_data_the_page_says_so(trained: Path, tmp_path: Path) -> Non
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
-    auxseg("report", tmp_path, "--out", tmp_path / "page").failed(1, str(tmp_path), "no run")
-    auxseg("report", tmp_path / "x", "--out", tmp_path / "page").failed(1, "x", "no run")
+    auxseg("report", tmp_path, "--out", tmp_path / "page").failed(1, str(tmp_path), "not a run")
+    auxseg("report", tmp_path / "x", "--out", tmp_path / "page").failed(1, "x", "not a run")
 
 
 def test_an_unfinished_run_is_one_line(trained: Path, tmp_path: Path) -> None:

@@ -338,7 +338,7 @@ def test_a_run_without_validation_images_is_not_tuned(final: Path, tmp_path: Pat
 
 def test_what_is_no_run_is_not_tuned(tmp_path: Path) -> None:
     line = ("train", "mtan-3task", "--tuned", tmp_path / "none", "--out", tmp_path / "out")
-    auxseg(*line).failed(1, str(tmp_path / "none"), "no run")
+    auxseg(*line).failed(1, str(tmp_path / "none"), "not a run")
     assert not (tmp_path / "out").exists()
 
 
