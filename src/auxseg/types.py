@@ -164,6 +164,17 @@ class LabelledImages(_Transferable):
             index=torch.arange(count),
         )
 
+    def rows(self, chosen: Tensor) -> LabelledImages:
+        """Some of the images.
+
+        Args:
+            chosen: bool (N,).
+        """
+        if bool(chosen.all()):
+            return self
+        per_image = ("image", "mask", "label", "box", "has_mask", "counted", "index")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in per_image})
+
     @property
     def has_label(self) -> Tensor:
         """bool (N,): which images have a class."""
@@ -213,13 +224,16 @@ class Batch(_Transferable):
     """What the loader hands to training: the network's inputs and the target of every task.
 
     Attributes:
-        views: view name → float32 (N, C, H, W) in [0, 1]: the images as some tasks see them. Each
-            has a forward pass of its own; the first is the primary task's.
+        views: view name → float32 (n, C, H, W) in [0, 1]: the images as some tasks see them. Each
+            has a forward pass of its own; the first is the primary task's. In training, n images
+            of the N that one of its tasks learns from; elsewhere all.
         routes: view name → who reads which output in it; every task reads one.
-        targets: task name → :class:`Target`.
+        targets: task name → :class:`Target`, for the images of its view.
         index: int64 (N,), the images' numbers in their data set.
         labelled: task name → how many images of the batch have its target: known to the processor
             before the batch is on a GPU, so that a training step need not wait to ask.
+        asked: float32 (n, C, H, W), the images that a teacher is asked about, as they are; None in
+            evaluation, where a network is its own teacher, and where no task asks one.
     """
 
     views: dict[str, Tensor]
@@ -227,6 +241,7 @@ class Batch(_Transferable):
     targets: dict[str, Target]
     index: Tensor
     labelled: dict[str, int]
+    asked: Tensor | None = None
 
     def view_of(self, task: str) -> Tensor:
         """The input that a task reads, (N, C, H, W)."""

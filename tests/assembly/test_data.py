@@ -363,7 +363,7 @@ def test_a_folder_of_which_nothing_is_left_is_told(tmp_path: Path) -> None:
 
 
 def test_every_step_has_unlabelled_images_in_it(further: Path) -> None:
-    config = with_unlabelled(further, batch_size=6, labels=3, **{"data.unlabelled_ratio": 0.5})
+    config = with_unlabelled(further, batch_size=6, **{"data.unlabelled_ratio": 0.5})
     data = assembly.open_data(config)
     tasks = assembly.make_tasks(config, data.dataset.classes)
     seen: Counter[int] = Counter()
@@ -375,6 +375,32 @@ def test_every_step_has_unlabelled_images_in_it(further: Path) -> None:
     assert [seen[number] for number in data.split.train] == [1] * 24
     assert sum(seen[number] for number in range(32, 37)) == 12
     assert {seen[number] for number in range(32, 37)} == {2, 3}
+
+
+def test_an_epoch_runs_over_the_images_with_the_primary_task_s_label(further: Path) -> None:
+    """The others come on top, with the labels that they have."""
+    names = ("segmentation", "classification", "edges")
+    config = with_unlabelled(further, batch_size=4, labels=8, **{"tasks.names": names})
+    data = assembly.open_data(config)
+    assert data.masks == data.primary
+    assert data.others == (
+        *(number for number in data.split.train if number not in data.primary),
+        *range(32, 37),
+    )
+    tasks = assembly.make_tasks(config, data.dataset.classes)
+    loader = assembly.make_train_loader(config, data, tasks)
+    assert len(loader) == 2
+    for batch in loader:
+        own = batch.index < 32
+        assert batch.targets["segmentation"].present.tolist() == [True] * 4 + [False] * 4
+        assert torch.equal(batch.targets["classification"].present, own)
+        assert batch.targets["edges"].present.tolist() == [True] * 8
+
+
+def test_images_that_no_task_learns_from_are_not_trained_on() -> None:
+    data = assembly.open_data(small(labels=8, **{"tasks.names": ("segmentation", "boundary")}))
+    assert len(data.primary) == 8
+    assert data.others == ()
 
 
 def test_every_step_has_at_least_one_unlabelled_image(further: Path) -> None:
@@ -431,8 +457,9 @@ def test_training_noise_changes_with_the_epoch_and_validation_noise_does_not() -
     data = assembly.open_data(config)
     tasks = assembly.make_tasks(config, CLASSES)
 
-    def noise(loader: Any, epoch: int) -> torch.Tensor:
-        loader.sampler.set_epoch(epoch)
+    def noise(loader: Any, epoch: int | None = None) -> torch.Tensor:
+        if epoch is not None:
+            loader.batch_sampler.set_epoch(epoch)
         batch = next(iter(loader))
         by_number = torch.argsort(batch.index)
         return (batch.views["noisy"] - batch.views["image"])[by_number]
@@ -441,7 +468,7 @@ def test_training_noise_changes_with_the_epoch_and_validation_noise_does_not() -
     val = assembly.make_eval_loader(config, data, tasks, "val")
     assert torch.equal(noise(train, 0), noise(train, 0))
     assert not torch.equal(noise(train, 0), noise(train, 1))
-    assert torch.equal(noise(val, 0), noise(val, 1))
+    assert torch.equal(noise(val), noise(val))
 
 
 def test_validation_noise_does_not_depend_on_the_run_s_seed() -> None:

@@ -128,7 +128,8 @@ def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         "100 % of them",
         "--jobs JOBS at a time",
         "how long (default: 2.5)",
-        "--training.epochs EPOCHS passes over the training images (default: 30)",
+        "--training.epochs EPOCHS passes over the training images that have the primary task's label; "
+        "30 by default",
         "fixed, equal (default: fixed)",
         "(default: 0.8,1.25)",
         "(default: true)",

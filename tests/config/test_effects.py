@@ -35,7 +35,7 @@ def test_defaults_have_an_effect(preset: str) -> None:
         (SCRATCH, {"weights": "nowhere.pth"}, ["model.weights: nowhere.pth", SCRATCH]),
         (SCRATCH, {"model.calibrate": False}, ["model.calibrate", "model.weights"]),
         ("segnet-1task", {"weights": "none", "grey": "sum"}, ["model.grey", "model.weights"]),
-        ("segnet-noisy", {"unlabelled_ratio": 2}, ["data.unlabelled_ratio", "data.unlabelled"]),
+        ("segnet-noisy", {"validate_every": 20}, ["training.validate_every", "training.steps"]),
     ],
 )
 def test_an_option_without_effect_is_refused(
@@ -54,8 +54,8 @@ def test_an_option_without_effect_is_refused(
         (SCRATCH, {"weights": None}),
         (SCRATCH, {"weights": "vgg.pth", "pretrained": True}),
         ("segnet-1task", {"weights": "vgg.pth", "grey": "sum", "calibrate": False}),
-        ("segnet-noisy", {"unlabelled_ratio": 2, "unlabelled": "more"}),
-        ("segnet-1task", {"unlabelled_ratio": 1.0}),
+        ("segnet-noisy", {"steps": 200, "validate_every": 20}),
+        ("segnet-1task", {"validate_every": None}),
     ],
 )
 def test_what_has_an_effect_or_changes_nothing_is_taken(
@@ -84,7 +84,7 @@ def test_a_run_from_scratch_that_names_weights() -> None:
 
 
 def test_other_options_without_effect() -> None:
-    old = {"data.unlabelled_ratio": 2.0, "model.weights": "none", "model.calibrate": False}
+    old = {"model.weights": "none", "model.calibrate": False}
     options = upgraded(old_run("segnet-1task", **old))
     assert to_config("segnet-1task", [options], CHOICES) == configure(
         "segnet-1task", weights="none"

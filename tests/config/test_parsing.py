@@ -68,6 +68,7 @@ EXAMPLES = {
     "model.weights": ("none", "none"),
     "tasks.views": ("per-task", "per-task"),
     "training.epochs": ("3", 3),
+    "training.steps": ("400", 400),
     "training.batch_size": ("7", 7),
     "training.seed": ("5", 5),
     "training.balancer": ("equal", "equal"),

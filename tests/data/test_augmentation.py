@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from auxseg.data.augmentation import LUMA, Augment, Draws
+from auxseg.colour import LUMA
+from auxseg.data.augmentation import Augment, Draws
 from auxseg.errors import UsageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, LabelledImages
 

@@ -12,7 +12,7 @@ import torch
 
 from auxseg.data.cache import DecodedArrays, decoded
 from auxseg.data.datasets.shapes.dataset import Shapes
-from auxseg.data.loaders import EpochSampler, Key, MixedSampler, Reader, make_loader
+from auxseg.data.loaders import Batches, EpochSampler, Key, Reader, StepSampler, make_loader
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
 COUNT, SIZE = 6, 4
@@ -205,148 +205,136 @@ def test_processes_share_all_images_equally(count: int, world_size: int) -> None
     assert counted == Counter(indices)
 
 
-# -- labelled and unlabelled together -------------------------------------------------------------
+# -- what a step takes ----------------------------------------------------------------------------
 
-LABELLED, UNLABELLED = range(10), range(100, 107)
+LABELLED, OTHERS = range(10), range(100, 107)
 
 
-def mixed(
-    per_step: tuple[int, int] = (4, 3),
+def steps(
+    batch_size: int = 4,
+    others_per_step: int = 3,
     labelled: Sequence[int] = LABELLED,
-    unlabelled: Sequence[int] = UNLABELLED,
+    others: Sequence[int] = OTHERS,
     *,
     seed: int = 1,
     rank: int = 0,
     world_size: int = 1,
-) -> MixedSampler:
+    **settings: int,
+) -> StepSampler:
     own = EpochSampler(labelled, shuffle=True, seed=seed, rank=rank, world_size=world_size)
-    return MixedSampler(own, unlabelled, *per_step)
+    return StepSampler(own, batch_size, others=others, others_per_step=others_per_step, **settings)
 
 
-def keys(sampler: MixedSampler, epoch: int = 0) -> list[Key]:
+def epoch_of(sampler: StepSampler, epoch: int = 0) -> list[list[Key]]:
     sampler.set_epoch(epoch)
     return list(sampler)
 
 
-def others(sampler: MixedSampler, epochs: Sequence[int]) -> list[int]:
-    """The unlabelled images of these epochs, in order."""
-    return [key.index for epoch in epochs for key in keys(sampler, epoch) if key.index >= 100]
+def numbers(keys: list[Key], *, labelled: bool) -> list[int]:
+    return [key.index for key in keys if (key.index < 100) is labelled]
 
 
-def test_every_step_has_its_labelled_images_and_then_its_unlabelled_ones() -> None:
-    found = [key.index >= 100 for key in keys(mixed())]
-    full = [False] * 4 + [True] * 3
-    assert found == full + full + [False] * 2 + [True] * 3
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(8, [4, 4]), (9, [3, 3, 3]), (10, [3, 3, 4]), (3, [3]), (13, [3, 3, 3, 4])]
+)
+def test_no_labelled_image_is_left_out_and_none_is_alone(count: int, sizes: list[int]) -> None:
+    sampler = steps(labelled=range(count), others=())
+    found = epoch_of(sampler)
+    assert [len(keys) for keys in found] == sizes
+    assert sorted(key.index for keys in found for key in keys) == list(range(count))
 
 
-def test_every_labelled_image_comes_once_an_epoch_in_the_order_it_has_alone() -> None:
-    sampler = mixed()
+def test_every_step_has_its_labelled_images_and_then_the_others() -> None:
+    for keys in epoch_of(steps()):
+        apart = [key.index >= 100 for key in keys]
+        assert apart == sorted(apart)
+        assert sum(apart) == 3
+
+
+def test_labelled_images_come_in_the_order_they_have_alone() -> None:
+    sampler = steps()
     for epoch in range(3):
         alone = order(EpochSampler(LABELLED, shuffle=True, seed=1), epoch)
-        assert [key.index for key in keys(sampler, epoch) if key.index < 100] == alone
+        together = [n for keys in epoch_of(sampler, epoch) for n in numbers(keys, labelled=True)]
+        assert together == alone
 
 
-@pytest.mark.parametrize("per_step", [(4, 3), (10, 1), (3, 7), (1, 20), (50, 2)])
-def test_no_unlabelled_image_comes_again_before_all_have_come(per_step: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("batch_size", "further"), [(4, 3), (10, 1), (3, 7), (1, 20), (50, 2)])
+def test_no_other_image_comes_again_before_all_have_come(batch_size: int, further: int) -> None:
     """Also over the end of an epoch."""
-    found = others(mixed(per_step), range(15))
-    assert len(found) >= 2 * len(UNLABELLED)
-    for start in range(0, len(found) - len(UNLABELLED) + 1, len(UNLABELLED)):
-        assert sorted(found[start : start + len(UNLABELLED)]) == list(UNLABELLED)
-
-
-def test_every_turn_has_an_order_of_its_own() -> None:
-    found = others(mixed(), range(8))
-    turns = [tuple(found[start : start + 7]) for start in range(0, 70, 7)]
-    assert len(set(turns)) > 8
+    sampler = steps(batch_size, further)
+    found = [
+        number
+        for epoch in range(15)
+        for keys in epoch_of(sampler, epoch)
+        for number in numbers(keys, labelled=False)
+    ]
+    assert len(found) >= 2 * len(OTHERS)
+    turns = [found[start : start + 7] for start in range(0, len(found) - 6, 7)]
+    assert all(sorted(turn) == list(OTHERS) for turn in turns)
+    assert len({tuple(turn) for turn in turns}) > 1
 
 
 def test_epochs_can_be_taken_in_any_order() -> None:
-    """A resumed run goes on with the unlabelled images an uninterrupted one would see."""
-    through = mixed()
-    epochs = [keys(through, epoch) for epoch in range(5)]
-    assert [keys(mixed(), epoch) for epoch in (4, 2, 3)] == [epochs[4], epochs[2], epochs[3]]
+    """A resumed run goes on with the images that an uninterrupted one would see."""
+    through = steps(every=4)
+    epochs = [epoch_of(through, epoch) for epoch in range(5)]
+    assert [epoch_of(steps(every=4), epoch) for epoch in (4, 2, 3)] == [
+        epochs[n] for n in (4, 2, 3)
+    ]
 
 
-def test_mixed_keys_carry_the_epoch() -> None:
-    assert {(key.epoch, key.counted) for key in keys(mixed(), 3)} == {(3, True)}
+def test_keys_carry_the_pass_they_belong_to() -> None:
+    """Not the epoch, within which an image may come twice: it is changed in another way then."""
+    found = epoch_of(steps(every=5), 1)  # steps 5 to 9, three of which make a pass
+    assert [{key.epoch for key in keys} for keys in found] == [{1}, {2}, {2}, {2}, {3}]
+    assert all(key.counted for keys in found for key in keys)
 
 
-def test_the_seed_decides_which_unlabelled_images_come() -> None:
-    assert others(mixed(), [0, 1]) == others(mixed(), [0, 1])
-    assert others(mixed(), [0, 1]) != others(mixed(seed=2), [0, 1])
+def test_steps_cut_the_passes_and_end_where_they_are_told_to() -> None:
+    whole, cut = steps(), steps(every=4, steps=10)
+    one = [keys for epoch in range(4) for keys in epoch_of(whole, epoch)]
+    other = [epoch_of(cut, epoch) for epoch in range(3)]
+    assert [len(epoch) for epoch in other] == [4, 4, 2]
+    assert [keys for epoch in other for keys in epoch] == one[:10]
 
 
-def test_unlabelled_images_have_an_order_of_their_own() -> None:
+def test_the_length_is_that_of_the_epoch() -> None:
+    cut = steps(every=4, steps=10)
+    for epoch, length in enumerate((4, 4, 2)):
+        cut.set_epoch(epoch)
+        assert len(cut) == length
+    assert len(steps()) == 3
+
+
+def test_the_seed_decides_which_others_come() -> None:
+    first, again, other = (
+        [numbers(keys, labelled=False) for keys in epoch_of(steps(seed=seed))] for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_others_have_an_order_of_their_own() -> None:
     """Not the labelled ones' of the same seed."""
-    twins = mixed((8, 8), range(8), range(100, 108))
-    found = keys(twins)
-    assert [key.index for key in found[:8]] != [key.index - 100 for key in found[8:]]
-
-
-@pytest.mark.parametrize("labelled", [1, 3, 4, 8, 9, 10])
-@pytest.mark.parametrize("unlabelled", [1, 2, 7])
-@pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_the_length_is_that_of_the_epoch(labelled: int, unlabelled: int, world_size: int) -> None:
-    lengths = set()
-    for rank in range(world_size):
-        sampler = mixed(
-            (4, 3),
-            range(labelled),
-            range(100, 100 + unlabelled),
-            rank=rank,
-            world_size=world_size,
-        )
-        for epoch in (0, 3):
-            assert len(keys(sampler, epoch)) == len(sampler)
-        lengths.add(len(sampler))
-    assert len(lengths) == 1
+    (keys,) = epoch_of(steps(8, 8, range(8), range(100, 108)))
+    assert [key.index for key in keys[:8]] != [key.index - 100 for key in keys[8:]]
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_processes_take_what_one_would_take(world_size: int) -> None:
     """Together, in every step: the images that one process with larger steps has in it."""
-    labelled, unlabelled = range(4 * world_size * 2), range(100, 100 + 17)
-    one = mixed((4 * world_size, 3 * world_size), labelled, unlabelled)
+    labelled, others = range(4 * world_size * 2), range(100, 100 + 17)
+    one = steps(4 * world_size, 3 * world_size, labelled, others)
     parts = [
-        mixed((4, 3), labelled, unlabelled, rank=rank, world_size=world_size)
+        steps(4, 3, labelled, others, rank=rank, world_size=world_size)
         for rank in range(world_size)
     ]
     for epoch in range(4):
-        whole = [key.index for key in keys(one, epoch)]
-        shares = [[key.index for key in keys(part, epoch)] for part in parts]
-        size = len(whole) // 2
-        for step in range(2):
-            together = [index for share in shares for index in share[step * 7 : step * 7 + 7]]
-            assert sorted(together) == sorted(whole[step * size : (step + 1) * size])
-
-
-@pytest.mark.parametrize(("count", "sizes"), [(8, [7, 7]), (10, [7, 7]), (12, [7, 7, 7])])
-def test_batches_of_a_mixed_epoch_are_full_steps(
-    count: int, sizes: list[int], tmp_path: Path
-) -> None:
-    """A last step with fewer labelled images is left out in training."""
-    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
-    further = decoded(Shapes(train=5, val=1, test=1, seed=4), 16, tmp_path)
-    first = len(arrays.images)
-    sampler = mixed((4, 3), range(count), range(first, first + 5))
-    loader = make_loader(
-        Reader(arrays, None, further), sampler, as_batch, batch_size=7, drop_last=True
-    )
-    found = [batch.index for batch in loader]
-    assert [len(index) for index in found] == sizes
-    for index in found:
-        assert (index < first).tolist() == [True] * 4 + [False] * 3
-
-
-def test_fewer_labelled_images_than_a_step_still_train(tmp_path: Path) -> None:
-    arrays = decoded(Shapes(train=3, val=1, test=1), 16, tmp_path)
-    first = len(arrays.images)
-    sampler = mixed((4, 3), range(3), range(first, first + 5))
-    loader = make_loader(
-        Reader(arrays, None, arrays), sampler, as_batch, batch_size=7, drop_last=True
-    )
-    assert [len(batch.index) for batch in loader] == [6]
+        shares = [epoch_of(part, epoch) for part in parts]
+        for step, keys in enumerate(epoch_of(one, epoch)):
+            together = [key.index for share in shares for key in share[step]]
+            assert sorted(together) == sorted(key.index for key in keys)
 
 
 # -- loader -------------------------------------------------------------------------------------
@@ -357,11 +345,17 @@ def as_batch(images: LabelledImages) -> Batch:
 
 
 def batches(
-    arrays: DecodedArrays, indices: Sequence[int], epoch: int = 0, **settings: int
+    arrays: DecodedArrays,
+    indices: Sequence[int],
+    epoch: int = 0,
+    *,
+    batch_size: int,
+    num_workers: int = 0,
 ) -> list[Batch]:
     sampler = EpochSampler(indices, shuffle=True, seed=5)
     sampler.set_epoch(epoch)
-    return list(make_loader(Reader(arrays), sampler, as_batch, **settings))  # type: ignore[arg-type]
+    keys = Batches(sampler, batch_size)
+    return list(make_loader(Reader(arrays), keys, as_batch, num_workers=num_workers))
 
 
 def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
@@ -380,24 +374,11 @@ def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
 def test_epochs_follow_one_another_in_kept_workers(tmp_path: Path) -> None:
     """Workers live on over epochs; set_epoch must reach what they read."""
     arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
-    sampler = EpochSampler(range(12), shuffle=True, seed=5)
-    loader = make_loader(Reader(arrays), sampler, as_batch, batch_size=5, num_workers=1)
+    sampler = StepSampler(EpochSampler(range(12), shuffle=True, seed=5), 5)
+    loader = make_loader(Reader(arrays), sampler, as_batch, num_workers=1)
     seen = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
         seen.append([int(index) for batch in loader for index in batch.index])
     plain = EpochSampler(range(12), shuffle=True, seed=5)
     assert seen == [order(plain, 0), order(plain, 1)]
-
-
-def test_a_smaller_last_batch_is_dropped_in_training(arrays: DecodedArrays) -> None:
-    sizes = [
-        [len(batch.index) for batch in batches(arrays, range(6), batch_size=4, drop_last=drop)]
-        for drop in (False, True)
-    ]
-    assert sizes == [[4, 2], [4]]
-
-
-def test_fewer_images_than_a_batch_are_not_dropped(arrays: DecodedArrays) -> None:
-    found = batches(arrays, range(3), batch_size=4, drop_last=True)
-    assert [len(batch.index) for batch in found] == [3]

@@ -25,7 +25,7 @@ def task(request: pytest.FixtureRequest) -> Task:
     return TASKS[request.param](CLASSES)
 
 
-SELF_SUPERVISED = [name for name, task in TASKS.items() if task.SELF_SUPERVISED]
+SELF_SUPERVISED = [name for name, task in TASKS.items() if task.LABEL is None]
 
 
 @pytest.fixture(params=SELF_SUPERVISED)
@@ -255,7 +255,7 @@ def test_supervised_tasks_learn_nothing_from_bare_images(
     task: Task, photos: LabelledImages
 ) -> None:
     present = task.target(photos).present
-    assert present.tolist() == [task.SELF_SUPERVISED] * len(photos.image)
+    assert present.tolist() == [task.LABEL is None] * len(photos.image)
 
 
 # -- targets of mirrored images -------------------------------------------------------------------

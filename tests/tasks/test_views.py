@@ -35,7 +35,7 @@ def test_tasks_that_ask_for_nothing_else_share_the_clean_image(
     assert readers(views) == {"image": (*SUPERVISED, "edges")}
     assert views.channels == 3
     images = random_images()
-    made = views.examples(images, seed=0)[0]
+    made = views.batch(images, seed=0).views
     assert list(made) == ["image"]
     assert torch.equal(made["image"], images.image)
 
@@ -52,7 +52,7 @@ def test_a_shared_view_is_the_altered_one_for_every_task(
     assert readers(views) == {view: (*SUPERVISED, asker)}
     assert views.channels == channels
     images = random_images()
-    made = views.examples(images, seed=0)[0]
+    made = views.batch(images, seed=0).views
     assert list(made) == [view]
     assert torch.equal(made[view], given[asker].example(images, 0).view)
     assert made[view].shape[1] == channels
@@ -68,7 +68,7 @@ def test_per_task_every_altered_input_is_its_own(random_images: Images) -> None:
     }
     assert views.channels == 3
     images = random_images()
-    made = views.examples(images, seed=0)[0]
+    made = views.batch(images, seed=0).views
     assert list(made) == list(views.routes)
     assert torch.equal(made["image"], images.image)
     assert torch.equal(made["noisy"], given["denoising"].example(images, 0).view)
@@ -77,7 +77,7 @@ def test_per_task_every_altered_input_is_its_own(random_images: Images) -> None:
 def test_beside_others_lightness_is_a_grey_image_of_three_channels(random_images: Images) -> None:
     given = tasks("segmentation", "colorization")
     images = random_images()
-    made = Views(given, "per-task").examples(images, seed=0)[0]["lightness"]
+    made = Views(given, "per-task").batch(images, seed=0).views["lightness"]
     assert made.shape == (4, 3, 32, 32)
     single = given["colorization"].example(images, 0).view
     for channel in range(3):
@@ -88,7 +88,7 @@ def test_alone_lightness_has_one_channel(random_images: Images) -> None:
     for mode in ("shared", "per-task"):
         views = Views(tasks("colorization"), mode)
         assert views.channels == 1
-        assert views.examples(random_images(), seed=0)[0]["lightness"].shape[1] == 1
+        assert views.batch(random_images(), seed=0).views["lightness"].shape[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_primary_task_s_view_comes_first(
 ) -> None:
     views = Views(tasks(*names), "per-task")
     assert next(iter(views.routes)) == first
-    assert next(iter(views.examples(random_images(), seed=0)[0])) == first
+    assert next(iter(views.batch(random_images(), seed=0).views)) == first
     assert names[0] in readers(views)[first]
 
 
@@ -135,7 +135,7 @@ def test_every_view_has_memory_of_its_own() -> None:
     """Memory that overlaps itself cannot be pinned, as loaders do beside a GPU."""
     images = LabelledImages.without_labels(torch.rand(2, 3, 8, 8))
     views = Views(tasks("segmentation", "denoising", "colorization"), "per-task")
-    made = views.examples(images, seed=0)[0]
+    made = views.batch(images, seed=0).views
     assert len(made) == 3
     assert all(view.is_contiguous() for view in made.values())
 

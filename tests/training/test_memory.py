@@ -13,7 +13,8 @@ from auxseg.bench.networks import random_batch
 from auxseg.config import Config
 from auxseg.models.checkpointing import MODES
 from auxseg.training.memory import training_memory
-from auxseg.training.step import training_step
+from auxseg.training.step import taught, training_step
+from auxseg.training.teacher import Teacher
 from auxseg.types import ClassNames
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
@@ -37,6 +38,10 @@ def measured(config: Config) -> int:
     gc.collect()  # what an earlier test left behind is not freed while this one is counted
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         batch = random_batch(config)
+        averaged = None if config.training.ema is None else Teacher(model, config.training.ema)
+        if batch.asked is not None:
+            assert averaged is not None
+            batch = taught(batch, tasks, averaged, batch.labelled).batch
         training_step(model, tasks, balancer, batch, dropout_seed=0)
     live = peak = 0
     raw = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
@@ -57,6 +62,7 @@ def measured(config: Config) -> int:
         ("mtan-all", "full"),
         ("unet-3task", "none"),
         ("progressive-2task", "none"),
+        ("unet-semi", "none"),
     ],
 )
 def test_the_dry_run_counts_what_a_real_step_allocates(preset: str, mode: str) -> None:

@@ -3,12 +3,13 @@
 from auxseg.assembly.data import (
     TRAIN_ON,
     Data,
+    expects_others,
     measured,
     moved,
     open_data,
     open_dataset,
+    others_per_step,
     resolve,
-    unlabelled_per_step,
 )
 from auxseg.assembly.loaders import (
     EVALUATION_SEED,
@@ -26,7 +27,13 @@ from auxseg.assembly.network import (
     make_model,
     set_up,
 )
-from auxseg.assembly.tasks import make_balancer, make_tasks, make_views, show_pixels
+from auxseg.assembly.tasks import (
+    answering,
+    make_balancer,
+    make_tasks,
+    make_views,
+    show_pixels,
+)
 from auxseg.assembly.weights import (
     check_weights,
     load_network,
@@ -46,11 +53,13 @@ __all__ = [
     "EVALUATION_SEED",
     "Data",
     "Prepare",
+    "answering",
     "assemble",
     "check",
     "check_weights",
     "connect",
     "dtype_of",
+    "expects_others",
     "load_network",
     "load_published",
     "load_starting_weights",
@@ -65,11 +74,11 @@ __all__ = [
     "moved",
     "open_data",
     "open_dataset",
+    "others_per_step",
     "resolve",
     "set_up",
     "show_pixels",
     "starting_weights",
-    "unlabelled_per_step",
     "weights_licence",
 ]
 

@@ -20,6 +20,7 @@ from auxseg.data.loaders import Reader
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
+from auxseg.types import NO_LABEL
 
 #: What a run may train on.
 TRAIN_ON = ("train", "train+val")
@@ -39,6 +40,9 @@ class Data:
             not, whatever ``--limit`` and ``--train-on`` make of it: what a run keeps.
         masks: the training images whose masks may be seen (``--labels``); None for all.
         messages: what a user should read once: notes and images left out.
+        primary: the training images that have the primary task's label: an epoch runs over these.
+        others: what else there is to train on: the other training images that have a label for
+            some task, and the unlabelled ones where a task needs none.
         unlabelled: further training images (``--unlabelled``); None without any.
     """
 
@@ -48,6 +52,8 @@ class Data:
     parts: Mapping[str, str]
     masks: tuple[int, ...] | None
     messages: tuple[str, ...]
+    primary: tuple[int, ...]
+    others: tuple[int, ...] = ()
     unlabelled: UnlabelledImages | None = None
 
     @property
@@ -148,7 +154,10 @@ def open_data(
     split, masks = _subsets(config, named.split, arrays)
     unlabelled, further = _open_unlabelled(config, dataset, arrays, split, opened)
     messages = (*dataset.notes, *named.notes, *arrays.problems, *further)
-    return Data(dataset, arrays, split, named.parts, masks, messages, unlabelled)
+    primary, others = _streams(config, split.train, Reader(arrays, masks))
+    if unlabelled is not None:
+        others += unlabelled.numbers
+    return Data(dataset, arrays, split, named.parts, masks, messages, primary, others, unlabelled)
 
 
 def _split_file(config: DataConfig) -> KeptSplit | None:
@@ -178,6 +187,23 @@ def _subsets(
     return Split(train, val, test), masks
 
 
+def _streams(
+    config: Config, train: tuple[int, ...], reader: Reader
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The training images with the primary task's label; of the others those with any label."""
+    has = {
+        "mask": reader.visible,
+        "label": reader.arrays.labels != NO_LABEL,
+        "box": ~np.isnan(reader.arrays.boxes).any(axis=1),
+        None: np.ones_like(reader.visible),
+    }
+    first, *further = (has[TASKS[name].LABEL] for name in config.tasks.names)
+    useful = np.any([np.zeros_like(reader.visible), *further], axis=0)
+    primary = tuple(index for index in train if first[index])
+    others = tuple(index for index in train if useful[index] and not first[index])
+    return primary, others
+
+
 def _open_unlabelled(
     config: Config, dataset: Dataset, arrays: DecodedArrays, split: Split, opened: Data | None
 ) -> tuple[UnlabelledImages | None, tuple[str, ...]]:
@@ -189,7 +215,7 @@ def _open_unlabelled(
         return opened.unlabelled, ()
     source = Unlabelled(Path(config.data.unlabelled).expanduser())
     if not learning:
-        able = ", ".join(name for name, task in TASKS.items() if task.SELF_SUPERVISED)
+        able = ", ".join(name for name, task in TASKS.items() if task.LABEL is None)
         note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
         return None, (note,)
     further = decoded(source, arrays.images.shape[1], _cache_dir(config.data))
@@ -245,15 +271,20 @@ def _alike(image: np.ndarray, other: np.ndarray) -> bool:
     return float(np.abs(thumbnails[0] - thumbnails[1]).mean()) < ALIKE
 
 
-def unlabelled_per_step(config: Config) -> int:
-    """Unlabelled images that come on top of every batch; 0 where no task can learn from them."""
-    if config.data.unlabelled is None or not _learns_without_labels(config):
-        return 0
+def others_per_step(config: Config) -> int:
+    """Images without the primary task's label that come on top of every batch, if there are any."""
     return max(1, round(config.data.unlabelled_ratio * config.training.batch_size))
 
 
+def expects_others(config: Config) -> bool:
+    """Whether there are images beside those with the primary task's label, by the options alone."""
+    apart = config.data.unlabelled is not None or config.data.labels is not None
+    asking = any(TASKS[name].ASKS_TEACHER for name in config.tasks.names)
+    return asking or (apart and _learns_without_labels(config))
+
+
 def _learns_without_labels(config: Config) -> bool:
-    return any(TASKS[name].SELF_SUPERVISED for name in config.tasks.names)
+    return any(TASKS[name].LABEL is None for name in config.tasks.names)
 
 
 def _cache_dir(config: DataConfig) -> Path | None:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from auxseg.assembly.data import Data, unlabelled_per_step
+from auxseg.assembly.data import Data, others_per_step
 from auxseg.assembly.tasks import make_views
 from auxseg.config import AugmentationConfig, Config
 from auxseg.data.augmentation import Augment
-from auxseg.data.loaders import EpochSampler, MixedSampler, Reader, make_loader
+from auxseg.data.loaders import Batches, EpochSampler, Reader, StepSampler, make_loader
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import Task, Views
 from auxseg.types import Batch, LabelledImages
@@ -22,17 +22,21 @@ EVALUATION_SEED = 0
 
 
 class Prepare:
-    """Collate function: augmentation, then the views and every task's target from the batch."""
+    """Collate function: augmentation, then the views and every task's target from the batch.
 
-    def __init__(self, views: Views, augment: Augment | None, seed: int) -> None:
-        self.views, self.augment, self.seed = views, augment, seed
+    Args:
+        training: see :meth:`auxseg.tasks.Views.batch`.
+    """
+
+    def __init__(
+        self, views: Views, augment: Augment | None, seed: int, *, training: bool = False
+    ) -> None:
+        self.views, self.augment, self.seed, self.training = views, augment, seed, training
 
     def __call__(self, images: LabelledImages) -> Batch:
         if self.augment is not None:
             images = self.augment(images, self.seed)
-        views, targets = self.views.examples(images, self.seed)
-        labelled = {name: int(target.present.sum()) for name, target in targets.items()}
-        return Batch(views, self.views.routes, targets, images.index, labelled)
+        return self.views.batch(images, self.seed, training=self.training)
 
 
 def make_augment(config: AugmentationConfig) -> Augment:
@@ -42,27 +46,32 @@ def make_augment(config: AugmentationConfig) -> Augment:
 def make_train_loader(
     config: Config, data: Data, tasks: Mapping[str, Task], *, rank: int = 0, world_size: int = 1
 ) -> DataLoader[Any]:
-    """Shuffled, augmented batches of the training images, with unlabelled ones in every step.
+    """Shuffled, augmented batches of the training images.
 
-    ``training.batch_size`` counts the data set's own images; ``data.unlabelled_ratio`` times as
-    many unlabelled ones (at least one) come on top.
+    ``training.batch_size`` counts those that have the primary task's label;
+    ``data.unlabelled_ratio`` times as many others (at least one) come on top, where there are any.
     """
-    seed, batch_size = config.training.seed, config.training.batch_size
-    labelled = EpochSampler(
-        data.split.train, shuffle=True, seed=seed, rank=rank, world_size=world_size
+    training = config.training
+    sampler = StepSampler(
+        EpochSampler(
+            data.primary, shuffle=True, seed=training.seed, rank=rank, world_size=world_size
+        ),
+        training.batch_size,
+        others=data.others,
+        others_per_step=others_per_step(config),
+        every=training.validate_every,
+        steps=training.steps,
     )
-    sampler: EpochSampler | MixedSampler = labelled
-    if data.unlabelled is not None:
-        further = unlabelled_per_step(config)
-        sampler = MixedSampler(labelled, data.unlabelled.numbers, batch_size, further)
-        batch_size += further
     return make_loader(
         data.reader,
         sampler,
-        Prepare(make_views(config, tasks), make_augment(config.augmentation), seed),
-        batch_size=batch_size,
+        Prepare(
+            make_views(config, tasks),
+            make_augment(config.augmentation),
+            training.seed,
+            training=True,
+        ),
         num_workers=_workers(config),
-        drop_last=True,
         pin_memory=_on_gpu(config),
     )
 
@@ -85,9 +94,8 @@ def make_eval_loader(
     sampler = EpochSampler(indices, shuffle=False, rank=rank, world_size=world_size)
     return make_loader(
         Reader(data.arrays, data.masks if part == "train" else None),
-        sampler,
+        Batches(sampler, max(config.training.batch_size, 16)),
         Prepare(make_views(config, tasks), augment=None, seed=EVALUATION_SEED),
-        batch_size=max(config.training.batch_size, 16),
         num_workers=_workers(config),
         pin_memory=_on_gpu(config),
     )

@@ -8,7 +8,14 @@ from functools import partial
 
 import torch
 
-from auxseg.assembly.tasks import check_shared, make_balancer, make_tasks, make_views
+from auxseg.assembly.tasks import (
+    answering,
+    check_shared,
+    check_teacher,
+    make_balancer,
+    make_tasks,
+    make_views,
+)
 from auxseg.config import Config, ModelConfig, TrainingConfig
 from auxseg.errors import UsageError
 from auxseg.models import ARCHITECTURES, DECODERS, MultiTaskModel, Parts
@@ -37,7 +44,7 @@ def make_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
 
 def assemble(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     """The network with whatever weights torch gives it: to count and to measure, not to train."""
-    heads = {name: task.head for name, task in tasks.items() if not task.READS_PRIMARY}
+    heads = {name: task.head for name, task in answering(tasks).items()}
     model = connect(config.model, heads, make_views(config, tasks).channels)
     if len(heads) < len(tasks):
         model.read_by_several = frozenset(list(heads)[:1])
@@ -129,6 +136,7 @@ def check(config: Config, classes: ClassNames) -> None:
         UsageError, DataError: options that do not go together, or a task that the data lack.
     """
     tasks = make_tasks(config, classes)
+    check_teacher(config, tasks)
     make_balancer(config, tasks)
     with torch.device("meta"):
         model = assemble(config, tasks)

@@ -34,6 +34,27 @@ def make_tasks(config: Config, classes: ClassNames) -> dict[str, Task]:
     }
 
 
+def answering(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks with an output of their own: the others have nothing to say in prediction."""
+    return {name: task for name, task in tasks.items() if not task.READS_PRIMARY}
+
+
+def check_teacher(config: Config, tasks: Mapping[str, Task]) -> None:
+    """Raises :class:`UsageError` where tasks ask for what the primary task or no average gives."""
+    primary, *others = tasks.values()
+    for task in (primary, *others):
+        if task.READS_PRIMARY and (task is primary or task.head != primary.head):
+            raise UsageError(
+                f"tasks.names: {task.NAME} reads segmentation's output, so segmentation must be "
+                "the first task"
+            )
+        if task.ASKS_TEACHER and config.training.ema is None:
+            raise UsageError(
+                f"tasks.names: {task.NAME} asks a teacher, which is the average of the network's "
+                "weights; set --training.ema 0.99"
+            )
+
+
 def show_pixels(tasks: Mapping[str, Task], data: Data) -> None:
     """Tells the tasks that want to know how many pixels each class of the training masks has."""
     wanting = [task for task in tasks.values() if task.counts_pixels]

@@ -120,7 +120,7 @@ def _calibration_batches(
     for start in range(0, len(numbers), CALIBRATION_BATCH):
         keys = [Key(0, index) for index in numbers[start : start + CALIBRATION_BATCH]]
         images = data.reader.__getitems__(keys)
-        batches.append(model.prepare(views.examples(images, config.training.seed)[0][primary]))
+        batches.append(model.prepare(views.batch(images, config.training.seed).views[primary]))
     return batches
 
 

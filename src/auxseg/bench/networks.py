@@ -15,9 +15,11 @@ from auxseg.balancing import Balancer
 from auxseg.bench.clock import Work
 from auxseg.config import Config, TrainingConfig
 from auxseg.models import MultiTaskModel
-from auxseg.tasks import Task
+from auxseg.tasks import Task, asking
 from auxseg.training.optimizer import make_optimizer
+from auxseg.training.step import taught
 from auxseg.training.step import training_step as take_training_step
+from auxseg.training.teacher import Teacher
 from auxseg.types import Batch, ClassNames, LabelledImages
 
 #: What the networks of a benchmark tell apart; costs hardly depend on it.
@@ -56,11 +58,20 @@ def step_taker(
     balancer = assembly.make_balancer(config, tasks).to(device)
     updates = optimizer(model, balancer, config.training)
     precision = autocast(config, device)
+    decay = config.training.ema
+    teacher = None if decay is None else Teacher(model, decay)
 
     def step(batch: Batch) -> None:
+        counts: Mapping[str, float] = batch.labelled
         with precision():
-            take_training_step(model, tasks, balancer, batch, dropout_seed=0)
+            if batch.asked is not None:
+                assert teacher is not None
+                answered = taught(batch, tasks, teacher, counts)
+                batch, counts = answered.batch, answered.counts
+            take_training_step(model, tasks, balancer, batch, dropout_seed=0, counts=counts)
         updates.step()
+        if teacher is not None:
+            teacher.follow(model)
 
     return step
 
@@ -80,9 +91,14 @@ def prediction(config: Config, device: torch.device) -> Work:
 
 
 def random_batch(config: Config) -> Batch:
-    """Noise with every label, prepared for this system's tasks."""
-    size, count = config.data.image_size, config.training.batch_size
+    """Noise with every label, prepared for this system's tasks.
+
+    Where one of them asks a teacher, images without a mask come on top, as in training.
+    """
+    tasks = assembly.make_tasks(config, CLASSES)
+    size, masked = config.data.image_size, config.training.batch_size
     assert size is not None
+    count = masked + (assembly.others_per_step(config) if asking(tasks) else 0)
     draw = torch.Generator().manual_seed(0)
     bare = LabelledImages.without_labels(torch.rand(count, 3, size, size, generator=draw))
     images = replace(
@@ -92,10 +108,10 @@ def random_batch(config: Config) -> Batch:
         ),
         label=torch.arange(count) % len(CLASSES.label),
         box=torch.tensor([0.2, 0.3, 0.6, 0.7]).repeat(count, 1),
-        has_mask=torch.ones(count, dtype=torch.bool),
+        has_mask=torch.arange(count) < masked,
     )
-    tasks = assembly.make_tasks(config, CLASSES)
-    return assembly.Prepare(assembly.make_views(config, tasks), augment=None, seed=0)(images)
+    views = assembly.make_views(config, tasks)
+    return assembly.Prepare(views, augment=None, seed=0, training=True)(images)
 
 
 def count_flops(run: Callable[[], Any]) -> int:

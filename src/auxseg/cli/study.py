@@ -47,7 +47,7 @@ def study(arguments: Sequence[str]) -> int:
     for task in parsed.auxiliary:
         check_choice("--auxiliary", task, tasks)
     config = to_config("study", layers, CHOICES)
-    check_range("--average", parsed.average, maximum=config.training.epochs)
+    check_range("--average", parsed.average, maximum=config.training.all_epochs)
     first = config.training.seed
     data = None if parsed.auxiliary else open_data(measured(config))
     design = Design(

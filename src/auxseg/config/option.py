@@ -23,6 +23,7 @@ def option(
     maximum: float | None = None,
     needs: str | None = None,
     takes: Any = None,
+    replaces: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field with what command lines, files and checks want to know of it.
 
@@ -32,9 +33,12 @@ def option(
         needs: the dotted key of an option without which this one has no effect
             (:mod:`auxseg.config.effects`).
         takes: the type of what a user may give, where it is more than what the field holds.
+        replaces: dotted keys of options that a file, or whatever else is laid below, gave in vain
+            where this one is given.
     """
     limits = {"minimum": minimum, "above": above, "maximum": maximum}
     metadata = {"help": help, "flag": flag, "needs": needs, "takes": takes, **limits}
+    metadata["replaces"] = replaces
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)

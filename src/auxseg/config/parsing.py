@@ -64,6 +64,7 @@ def overlay(*layers: Layer) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for layer in layers:
+        _drop_replaced(merged, layer)
         for key, value in layer.items():
             option = _option_of(key)
             if option is None:
@@ -76,6 +77,16 @@ def overlay(*layers: Layer) -> dict[str, Any]:
             value = convert(option, hints()[option], value)
             merged[option] = _united(merged.get(option, {}), value) if value else {}
     return merged
+
+
+def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:
+    """Removes what a layer gives anew in another form, such as epochs where it gives steps."""
+    given = {key for key, value in layer.items() if value is not None}
+    for key, item in leaves():
+        for other in item.metadata["replaces"] if key in given else ():
+            if other in given:
+                raise UsageError(f"{key} and {other} exclude each other; give one of them")
+            merged.pop(other, None)
 
 
 def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

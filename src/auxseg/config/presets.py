@@ -13,6 +13,7 @@ UNET_RECIPE: dict[str, Any] = {
     "training.lr": 1e-3,
     "training.encoder_lr": 0.3,
     "training.batch_size": 8,
+    "training.ema": 0.99,
     "tasks.options": {"segmentation": {"loss": "ce+dice"}},
 }
 
@@ -91,6 +92,14 @@ PRESETS: dict[str, Preset] = {
     "unet-1task": Preset("hard-sharing", **_UNET),
     "unet-3task": Preset("hard-sharing", _SUPERVISED, **_UNET),
     "mtan-unet-3task": Preset("mtan", _SUPERVISED, **_UNET),
+    # And what photos without a mask add to it, alone and beside every other kind of task.
+    "unet-semi": Preset("hard-sharing", ("consistency",), views="per-task", **_UNET),
+    "mtan-unet-all": Preset(
+        "mtan",
+        (*_SUPERVISED, "boundary", "edges", "denoising", "colorization", "consistency"),
+        views="per-task",
+        **_UNET,
+    ),
 }
 
 #: The nine systems of the paper's Table 1, in its order.

@@ -13,6 +13,10 @@ from typing import Any
 from auxseg.config.option import Group, option
 from auxseg.errors import UsageError
 
+#: How long a run trains that is not told.
+EPOCHS = 30
+#: How often a run of a number of steps is validated.
+VALIDATIONS = 20
 #: ``--weights`` of an encoder that starts from random weights.
 NO_WEIGHTS = "none"
 
@@ -58,16 +62,15 @@ class DataConfig(Group):
     )
     unlabelled: str | None = option(
         None,
-        "a folder of further training images without labels, for the self-supervised tasks",
+        "a folder of further training images without labels, for the tasks that need none",
         flag="unlabelled",
     )
     unlabelled_ratio: float = option(
         1.0,
-        "unlabelled images per labelled image in every step; an epoch is one pass over the "
-        "data set's own training images",
+        "images without the primary task's label per image with it in every step, where there are "
+        "any that a task can learn from; an epoch is one pass over the images with it",
         above=0,
         maximum=100,
-        needs="data.unlabelled",
     )
     ignore_index: int | None = option(
         None,
@@ -189,7 +192,27 @@ class TrainingConfig(Group):
 
     GROUP = "training"
 
-    epochs: int = option(30, "passes over the training images", flag="epochs", minimum=1)
+    epochs: int | None = option(
+        None,
+        "passes over the training images that have the primary task's label; 30 by default",
+        flag="epochs",
+        minimum=1,
+        replaces=("training.steps", "training.validate_every"),
+    )
+    steps: int | None = option(
+        None,
+        "train for this many steps, however many passes these are: the alternative to --epochs",
+        flag="steps",
+        minimum=1,
+        replaces=("training.epochs",),
+    )
+    validate_every: int | None = option(
+        None,
+        "steps from one validation, and row of history.csv, to the next; such a stretch counts as "
+        "an epoch; a twentieth of training.steps by default",
+        minimum=1,
+        needs="training.steps",
+    )
     stop_after: int | None = option(
         None,
         "stop after this many of the epochs; the learning rate falls as if all were to come",
@@ -211,6 +234,13 @@ class TrainingConfig(Group):
         "share of the steps in which the rate rises linearly, before it falls by a cosine",
         minimum=0,
         maximum=1,
+    )
+    ema: float | None = option(
+        None,
+        "decay of the weights' exponential moving average, which then is what is validated, kept, "
+        "predicted and exported; 0.99 follows the last 100 steps; by default no average",
+        above=0,
+        maximum=0.99999,
     )
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0)
     balancer: str = option("fixed", "how task losses become one update", flag="balancer")
@@ -251,11 +281,26 @@ class TrainingConfig(Group):
         super().__post_init__()
         if self.devices == 0:
             raise UsageError("training.devices: must be at least 1, got 0")
+        if self.steps is None:
+            object.__setattr__(self, "epochs", self.epochs or EPOCHS)
+        elif self.epochs is not None:
+            raise UsageError("training.epochs and training.steps exclude each other; give one")
+        elif self.validate_every is None:
+            object.__setattr__(self, "validate_every", -(-self.steps // VALIDATIONS))
+
+    @property
+    def all_epochs(self) -> int:
+        """The epochs of a whole run: with ``steps``, from one validation to the next."""
+        if self.epochs is not None:
+            return self.epochs
+        assert self.steps is not None
+        assert self.validate_every is not None
+        return -(-self.steps // self.validate_every)
 
     @property
     def last_epoch(self) -> int:
         """The number of epochs that are trained."""
-        return min(self.epochs, self.stop_after or self.epochs)
+        return min(self.all_epochs, self.stop_after or self.all_epochs)
 
 
 @dataclass(frozen=True)

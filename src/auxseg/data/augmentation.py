@@ -14,19 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from auxseg.colour import ColourChange
 from auxseg.errors import UsageError
 from auxseg.types import IGNORE_INDEX, LabelledImages
 
-#: Weights of red, green and blue in an image's grey value (ITU-R BT.601).
-LUMA = np.array([0.299, 0.587, 0.114])
 
-# NTSC. The rows of I and Q sum to zero, so a rotation of (I, Q) leaves greys as they are.
-_RGB_TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-_YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
-
-
-@dataclass(frozen=True)
-class Draws:
+@dataclass(frozen=True, kw_only=True)
+class Draws(ColourChange):
     """What was drawn for each of N images; float64 (N,) unless said otherwise.
 
     Attributes:
@@ -34,18 +28,12 @@ class Draws:
         scale: magnification about the image's centre.
         rotation: radians, counter-clockwise as seen on the screen, about the image's centre.
         translation: (N, 2), shift right and down as a fraction of width and height.
-        brightness, contrast, saturation: factors; 1 changes nothing.
-        hue: radians.
     """
 
     flip: np.ndarray
     scale: np.ndarray
     rotation: np.ndarray
     translation: np.ndarray
-    brightness: np.ndarray
-    contrast: np.ndarray
-    saturation: np.ndarray
-    hue: np.ndarray
 
     def affine(self, height: int, width: int) -> np.ndarray:
         """float64 (N, 3, 3): where a point of the image goes, in pixels (x, y, 1) from the centre.
@@ -58,27 +46,6 @@ class Draws:
         zero, one = np.zeros_like(cos), np.ones_like(cos)
         rows = [[mirror * cos, sin, shift_x], [-mirror * sin, cos, shift_y], [zero, zero, one]]
         return np.array(rows).transpose(2, 0, 1)
-
-    def colour(self) -> np.ndarray:
-        """float64 (N, 3, 3): brightness, contrast, saturation and hue as one matrix on RGB.
-
-        What contrast adds to it is in :meth:`grey_share`.
-        """
-        cos, sin, zero, one = np.cos(self.hue), np.sin(self.hue), 0 * self.hue, 0 * self.hue + 1
-        rows = [[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]]
-        hue = _YIQ_TO_RGB @ np.array(rows).transpose(2, 0, 1) @ _RGB_TO_YIQ
-        keep = self.saturation[:, None, None]
-        saturation = keep * np.eye(3) + (1 - keep) * np.tile(LUMA, (3, 1))
-        gain = (self.contrast * self.brightness)[:, None, None]
-        return np.asarray(gain * (hue @ saturation))
-
-    def grey_share(self) -> np.ndarray:
-        """float64 (N,): how much of the image's mean grey is added to every channel.
-
-        Contrast works about the mean grey of the brightened image; saturation and hue leave
-        that grey as it is.
-        """
-        return np.asarray((1 - self.contrast) * self.brightness)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +110,7 @@ class Augment:
             # Mirroring by grid_sample is right to 1e-5 only where the side is no power of two.
             image, mask = (_mirror(pixels, draws.flip) for pixels in (images.image, images.mask))
         if self._recolours:
-            image = _recolour(image, draws)
+            image = draws.recolour(image)
         box = _move_boxes(images.box, affine, images.image.shape[-2:], self.min_box_visible)
         return replace(images, image=image, mask=mask, box=box)
 
@@ -201,15 +168,6 @@ def _sampling_grid(image: Tensor, inverse: np.ndarray) -> Tensor:
     from_columns = torch.from_numpy((along_x * columns[:, None] + origin) / half).to(image)
     from_rows = torch.from_numpy(along_y * rows[:, None] / half).to(image)
     return from_columns[:, None] + from_rows[:, :, None]
-
-
-def _recolour(image: Tensor, draws: Draws) -> Tensor:
-    """Colour matrix and mean grey on (N, 3, H, W), clamped to [0, 1] once, at the end."""
-    matrix = torch.from_numpy(draws.colour()).to(image)
-    mean_grey = image.mean(dim=(2, 3)) @ torch.from_numpy(LUMA).to(image)
-    offset = torch.from_numpy(draws.grey_share()).to(image) * mean_grey
-    coloured = torch.bmm(matrix, image.flatten(2)).add_(offset[:, None, None])
-    return coloured.clamp_(0, 1).view_as(image)
 
 
 def _move_boxes(box: Tensor, affine: np.ndarray, shape: torch.Size, min_visible: float) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -131,86 +129,120 @@ class EpochSampler(Sampler[Key]):
             yield Key(self.epoch, int(order[position % len(order)]), position < len(order))
 
 
-class MixedSampler(Sampler[Key]):
-    """Labelled images of an epoch with unlabelled ones in every step.
+class Batches(Sampler[list[Key]]):
+    """The images of an epoch in batches, the last of which may be smaller."""
 
-    Every ``labelled_per_step`` images are followed by ``unlabelled_per_step`` others: a batch of
-    both together is a step. An epoch is over with its labelled images; the unlabelled ones go on
-    in the next epoch where they stopped, in a new order after each pass over all of them.
+    def __init__(self, images: EpochSampler, size: int) -> None:
+        self.images, self.size = images, size
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        keys = list(self.images)
+        for first in range(0, len(keys), self.size):
+            yield keys[first : first + self.size]
+
+
+class StepSampler(Sampler[list[Key]]):
+    """The images of every training step, from the seed and the step's number alone.
+
+    A step takes images that have the primary task's label, and as many others as it is told. The
+    former are gone through pass by pass, each in a new order, in ⌈images / batch size⌉ steps that
+    differ by at most one image: so none is left out, and none is alone in a step. The latter go
+    on where the last step stopped, in a new order after each pass over all of them.
+
+    An epoch is one pass over the former, or ``every`` steps.
 
     Args:
-        labelled: the epoch of labelled images.
-        unlabelled: numbers of the unlabelled images.
-        labelled_per_step, unlabelled_per_step: of one process, at least 1.
+        labelled: the passes over the images with the primary task's label.
+        batch_size: the most of these in a step of one process, at least 1.
+        others: numbers of the images without that label; may be empty.
+        others_per_step: how many of them a step of one process takes.
+        every: steps of an epoch; by default those of a pass.
+        steps: of the whole run, at which its last epoch ends; by default the end of an epoch.
     """
 
     def __init__(
         self,
         labelled: EpochSampler,
-        unlabelled: Sequence[int],
-        labelled_per_step: int,
-        unlabelled_per_step: int,
+        batch_size: int,
+        *,
+        others: Sequence[int] = (),
+        others_per_step: int = 0,
+        every: int | None = None,
+        steps: int | None = None,
     ) -> None:
-        self.labelled, self.unlabelled = labelled, np.array(unlabelled, dtype=np.int64)
-        self.labelled_per_step = labelled_per_step
-        self.unlabelled_per_step = unlabelled_per_step
+        self.labelled, self.others = labelled, np.array(others, dtype=np.int64)
+        self.others_per_step = others_per_step if len(others) else 0
+        self.pass_steps = -(-len(labelled) // batch_size)
+        self.every, self.steps = every or self.pass_steps, steps
+        self.epoch = 0
+        #: Lightning tells a batch sampler's own sampler of the epoch.
+        self.sampler = self
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
-        self.labelled.set_epoch(epoch)
+        self.epoch = epoch
 
     @property
-    def _steps(self) -> int:
-        return -(-len(self.labelled) // self.labelled_per_step)
+    def _range(self) -> range:
+        """The steps of this epoch, counted through the whole run."""
+        first = self.epoch * self.every
+        last = first + self.every
+        return range(first, last if self.steps is None else min(last, self.steps))
 
     def __len__(self) -> int:
-        return len(self.labelled) + self._steps * self.unlabelled_per_step
+        return len(self._range)
 
-    def __iter__(self) -> Iterator[Key]:
-        epoch = self.labelled.epoch
-        others = self._others(epoch * self._steps * self.unlabelled_per_step)
-        keys = iter(self.labelled)
-        for _ in range(self._steps):
-            yield from islice(keys, self.labelled_per_step)
-            yield from (Key(epoch, next(others)) for _ in range(self.unlabelled_per_step))
+    def __iter__(self) -> Iterator[list[Key]]:
+        for step in self._range:
+            yield self.keys(step)
 
-    def _others(self, taken: int) -> Iterator[int]:
-        """The unlabelled images of this process, after those it has taken in earlier epochs."""
-        first, count = self.labelled, len(self.unlabelled)
-        for position in itertools.count(taken * first.world_size + first.rank, first.world_size):
-            turn, place = divmod(position, count)
-            yield int(self._order(turn)[place])
+    def keys(self, step: int) -> list[Key]:
+        """The images of a step of the run, counted from 0."""
+        number, place = divmod(step, self.pass_steps)
+        order = self._pass(number)
+        first, last = (len(order) * edge // self.pass_steps for edge in (place, place + 1))
+        return [*order[first:last], *(Key(number, index) for index in self._others(step))]
 
     @lru_cache(maxsize=2)  # noqa: B019 - a sampler lives as long as its run
-    def _order(self, turn: int) -> np.ndarray:
+    def _pass(self, number: int) -> list[Key]:
+        self.labelled.set_epoch(number)
+        return list(self.labelled)
+
+    def _others(self, step: int) -> Iterator[int]:
+        """The images without the label that this process takes in a step."""
+        first, size = self.labelled, self.others_per_step
+        for position in range(step * size, (step + 1) * size):
+            turn, place = divmod(position * first.world_size + first.rank, len(self.others))
+            yield int(self._turn(turn)[place])
+
+    @lru_cache(maxsize=2)  # noqa: B019 - a sampler lives as long as its run
+    def _turn(self, turn: int) -> np.ndarray:
         draw = np.random.default_rng((self.labelled.seed, turn, _UNLABELLED))
-        return draw.permutation(self.unlabelled)
+        return draw.permutation(self.others)
 
 
 def make_loader(
     reader: Reader,
-    sampler: EpochSampler | MixedSampler,
+    batches: Sampler[list[Key]],
     prepare: Callable[[Any], Batch],
     *,
-    batch_size: int,
     num_workers: int = 0,
-    drop_last: bool = False,
     pin_memory: bool = False,
 ) -> DataLoader[Any]:
     """Batches of an epoch.
 
     Args:
-        batch_size: images per step, labelled and unlabelled together.
+        batches: the images of each batch.
         prepare: augmentation, views and targets; runs in the workers as the collate function.
-        drop_last: leave out a last, smaller batch (training: its batch norm would be noisy).
     """
     return DataLoader(
         reader,
-        batch_size=batch_size,
-        sampler=sampler,
+        batch_sampler=batches,
         collate_fn=prepare,
         num_workers=num_workers,
-        drop_last=drop_last and len(sampler) >= batch_size,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
     )

@@ -86,7 +86,7 @@ def reproduce(
             )
         assembly.check(config, dataset.classes)
     # Decoded once, not by every process; unlabelled images, too, if a system wants them.
-    data = assembly.open_data(max(configs, key=assembly.unlabelled_per_step), dataset)
+    data = assembly.open_data(max(configs, key=assembly.expects_others), dataset)
     if not data.split.test:
         raise DataError(f"the test split of {dataset.NAME} has no images")
     for message in data.messages:

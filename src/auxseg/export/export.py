@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from auxseg.assembly import make_views
+from auxseg.assembly import answering, make_tasks, make_views
 from auxseg.errors import UsageError
 from auxseg.export.check import Agreement, agreement, require
 from auxseg.export.formats import FORMATS, content, need_onnx
@@ -74,8 +74,9 @@ def export(
     out, run = Path(out), RunDirectory(run_dir)
     config, classes = run.read_config()
     names = tuple(tasks) or config.tasks.names[:1]
-    _check(out, format, names, config.tasks.names, int8)
-    model, known = load_model(run, config, classes)
+    known = answering(make_tasks(config, classes))
+    _check(out, format, names, list(known), int8)
+    model, _ = load_model(run, config, classes)
     views = make_views(config, known)
     size = config.data.image_size
     assert size is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from auxseg.assembly import make_views
+from auxseg.assembly import answering, make_views
 from auxseg.models.attention import AttentionMask, recorded_attention
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.network import load_model
@@ -74,7 +74,8 @@ class RunNetwork(Network):
     def __init__(self, path: Path, device: torch.device) -> None:
         run = RunDirectory(path)
         config, classes = run.read_config()
-        self.model, self.tasks = load_model(run, config, classes)
+        self.model, tasks = load_model(run, config, classes)
+        self.tasks = answering(tasks)
         self.model.to(device)
         self.device, self.preset = device, config.preset
         self.views = make_views(config, self.tasks)
@@ -87,7 +88,7 @@ class RunNetwork(Network):
         self, images: Tensor, *, attention: bool = False, seed: int | None = None
     ) -> Outputs:
         photos = LabelledImages.without_labels(images)
-        views = self.views(photos) if seed is None else self.views.examples(photos, seed)[0]
+        views = self.views(photos) if seed is None else self.views.batch(photos, seed).views
         views = {name: view.to(self.device) for name, view in views.items()}
         recording: AbstractContextManager[dict[str, Tensor]]
         recording = recorded_attention(self.model) if attention else nullcontext({})

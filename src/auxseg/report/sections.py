@@ -42,7 +42,7 @@ def inputs_section(photos: Photos) -> Section | None:
     photo = stretch(photos.read(photos.choices[0].index), size).image
     for system, predictor in photos.predictors.items():
         for name, task in predictor.tasks.items():
-            if task.SELF_SUPERVISED:
+            if task.LABEL is None:
                 tasks.setdefault(name, task)
                 answer = predictor.predict(photo, seed=EVALUATION_SEED).pictures[name]
                 outputs.setdefault(name, {})[system] = answer

@@ -89,7 +89,7 @@ def _further(results: Sequence[SystemResult]) -> list[str]:
     return [
         f"{name}/{metric}"
         for name, task in TASKS.items()
-        if task.SELF_SUPERVISED
+        if task.LABEL is None
         for metric in task.metric_infos()
         if f"{name}/{metric}" in present
     ]

@@ -41,7 +41,7 @@ def cost(config: Config, classes: ClassNames) -> Cost:
     tasks = assembly.make_tasks(config, classes)
     size = config.data.image_size
     assert size is not None  # resolved, as in every run's file
-    batch = config.training.batch_size + assembly.unlabelled_per_step(config)
+    batch = config.training.batch_size
     with torch.device("meta"):
         model = assembly.assemble(config, tasks).train()
         views = assembly.make_views(config, tasks)

@@ -33,6 +33,9 @@ from auxseg.runs.files import (
 from auxseg.runs.settings import MAY_GROW, longer, settings
 from auxseg.types import ClassNames
 
+#: What the names of the averaged weights begin with in a checkpoint, where there is an average.
+AVERAGE = "teacher.model."
+
 
 class RunDirectory:
     """Names, reads and writes the files of one run.
@@ -299,10 +302,13 @@ class RunDirectory:
         """Keeps of a finished run's last checkpoint its weights: it will not be resumed."""
         if self.last.is_file():
             checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
+            state = checkpoint["state_dict"]
+            averaged = any(name.startswith(AVERAGE) for name in state)
+            prefix = AVERAGE if averaged else "model."
             tensors = {
-                name.removeprefix("model."): value.contiguous()
-                for name, value in checkpoint["state_dict"].items()
-                if name.startswith("model.")
+                name.removeprefix(prefix): value.contiguous()
+                for name, value in state.items()
+                if name.startswith(prefix)
             }
             with replacing(self.last_weights) as temporary:
                 save_file(tensors, temporary)

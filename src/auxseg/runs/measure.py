@@ -19,7 +19,7 @@ from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.network import load_model
-from auxseg.tasks import MetricValue, Task
+from auxseg.tasks import MetricValue, Task, completed
 from auxseg.types import Batch, Target
 
 #: The parts that a run is measured on.
@@ -39,9 +39,12 @@ def measure(
     for batch in loader:
         batch = batch.to(device)
         assert isinstance(batch, Batch)
-        for name, prediction in model.forward_views(batch.views, batch.routes).items():
-            metrics[name].update(prediction, batch.targets[name], batch.view_of(name))
-            _add_scores(scores, tasks[name], prediction.float(), batch.targets[name], batch.index)
+        predictions = model.forward_views(batch.views, batch.routes)
+        # A measured network is its own teacher.
+        targets = completed(tasks, batch.targets, predictions[next(iter(tasks))])
+        for name, prediction in predictions.items():
+            metrics[name].update(prediction, targets[name], batch.view_of(name))
+            _add_scores(scores, tasks[name], prediction.float(), targets[name], batch.index)
     pooled = {
         f"{name}/{key}": value
         for name, metric in metrics.items()

@@ -16,13 +16,17 @@ MAY_DIFFER = frozenset(
     }
 )
 #: Options that may grow on resume, where the caller allows it.
-MAY_GROW = ("training.epochs", "training.stop_after")
+MAY_GROW = ("training.epochs", "training.steps", "training.stop_after")
 
 
 def longer(before: Config, now: Config) -> bool:
-    """Whether a run is to go on for more epochs than it was started for."""
+    """Whether a run is to go on for more epochs, or steps, than it was started for."""
     a, b = before.training, now.training
-    return b.last_epoch > a.last_epoch and b.epochs >= a.epochs
+    return (
+        a.validate_every == b.validate_every
+        and b.last_epoch > a.last_epoch
+        and b.all_epochs >= a.all_epochs
+    )
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from auxseg.tasks.bbox import BoundingBox
 from auxseg.tasks.boundary import Boundary
 from auxseg.tasks.classification import Classification
 from auxseg.tasks.colorization import Colorization
+from auxseg.tasks.consistency import Consistency
 from auxseg.tasks.denoising import Denoising
 from auxseg.tasks.edges import Edges
 from auxseg.tasks.segmentation import Segmentation
+from auxseg.tasks.teacher import asking, completed
 from auxseg.tasks.views import MODES, Views
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "Task",
     "TaskMetrics",
     "Views",
+    "asking",
+    "completed",
     "draw_all",
     "masked_mean",
 ]
@@ -37,6 +41,6 @@ TASKS: dict[str, type[Task]] = {
     task.NAME: task
     for task in (
         *(Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization),
-        Boundary,
+        *(Boundary, Consistency),
     )
 }

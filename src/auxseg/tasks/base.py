@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -111,11 +111,14 @@ class Task(ABC):
 
     Attributes:
         NAME: its key in predictions, targets and metrics.
-        SELF_SUPERVISED: whether its target comes from the image itself, so that every image has it.
+        LABEL: the label of an image that its target is made from: mask, label or box; None where
+            it comes from the image itself, so that every image has it.
         VIEW: name of the input it asks for; tasks of one view can share a forward pass.
         VIEW_CHANNELS: that input's channels, 1 or 3.
         SHAREABLE: whether that input may serve every task (``views: shared``).
         READS_PRIMARY: whether it reads the primary task's output and has no head of its own.
+        ASKS_TEACHER: whether it learns from images without the primary task's label, and what it
+            should answer there is what a teacher answers (:meth:`complete`).
         WEIGHT: the default weight of its loss.
         REGRESSION: whether its loss is a squared error; else it is a cross-entropy.
         LAYER: where its picture lies among the others': areas 0, lines 1, text 2; None for a
@@ -125,11 +128,12 @@ class Task(ABC):
     """
 
     NAME: ClassVar[str]
-    SELF_SUPERVISED: ClassVar[bool] = False
+    LABEL: ClassVar[Literal["mask", "label", "box"] | None]
     VIEW: ClassVar[str] = CLEAN
     VIEW_CHANNELS: ClassVar[int] = 3
     SHAREABLE: ClassVar[bool] = True
     READS_PRIMARY: ClassVar[bool] = False
+    ASKS_TEACHER: ClassVar[bool] = False
     WEIGHT: ClassVar[float]
     REGRESSION: ClassVar[bool] = False
     LAYER: ClassVar[int | None] = 0
@@ -171,6 +175,27 @@ class Task(ABC):
     @abstractmethod
     def target(self, images: LabelledImages) -> Target:
         """What it should answer of images as they are."""
+
+    def complete(self, value: Tensor, clean: Tensor) -> Tensor:
+        """The target's value once the teacher has answered.
+
+        Args:
+            value: the target's value before.
+            clean: the teacher's primary output for the images as they are.
+        """
+        raise NotImplementedError(f"{self.NAME} asks no teacher")
+
+    def teaching(self, value: Tensor) -> Tensor:
+        """What the teacher taught: pixels of each class, and all pixels, int64 (K + 1,).
+
+        Args:
+            value: a completed one.
+        """
+        raise NotImplementedError(f"{self.NAME} asks no teacher")
+
+    def weight_at(self, progress: float) -> float:
+        """The factor of its loss, before balancing, after this share of the steps, above 0."""
+        return 1.0
 
     @property
     def counts_pixels(self) -> bool:

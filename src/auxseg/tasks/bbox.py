@@ -34,6 +34,7 @@ class BoundingBox(Task):
     """
 
     NAME = "bbox"
+    LABEL = "box"
     WEIGHT = 0.2  # the paper's α
     REGRESSION = True
     LAYER = 1

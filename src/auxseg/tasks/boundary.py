@@ -32,6 +32,7 @@ class Boundary(Lines):
     """
 
     NAME = "boundary"
+    LABEL = "mask"
     WEIGHT = 0.1
     METRICS: ClassVar = {"f1": MetricInfo("boundary F1", 1.0)}
 

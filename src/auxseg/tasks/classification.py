@@ -27,6 +27,7 @@ class Classification(Task):
     """Cross-entropy over the image's classes."""
 
     NAME = "classification"
+    LABEL = "label"
     WEIGHT = 0.1  # the paper's α
     LAYER = 2
     METRICS: ClassVar = {"accuracy": MetricInfo("classification accuracy", 1.0)}

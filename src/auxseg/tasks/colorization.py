@@ -34,7 +34,7 @@ class Colorization(Task):
     """
 
     NAME = "colorization"
-    SELF_SUPERVISED = True
+    LABEL = None
     VIEW = "lightness"
     VIEW_CHANNELS = 1
     WEIGHT = 0.1

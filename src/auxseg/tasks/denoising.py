@@ -38,7 +38,7 @@ class Denoising(Task):
     """
 
     NAME = "denoising"
-    SELF_SUPERVISED = True
+    LABEL = None
     VIEW = "noisy"
     WEIGHT = 0.1
     REGRESSION = True

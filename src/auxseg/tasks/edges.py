@@ -32,7 +32,7 @@ class Edges(Lines):
     """
 
     NAME = "edges"
-    SELF_SUPERVISED = True
+    LABEL = None
     WEIGHT = 0.1
     METRICS: ClassVar = {"f1": MetricInfo("edge F1", 1.0)}
 

@@ -39,6 +39,7 @@ class Segmentation(Task):
     """
 
     NAME = "segmentation"
+    LABEL = "mask"
     WEIGHT = 0.7  # the paper's α
     METRICS: ClassVar = {
         "iou": MetricInfo("average IoU", 1.0),

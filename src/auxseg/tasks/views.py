@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from auxseg.errors import UsageError
 from auxseg.tasks.base import CLEAN, Task
-from auxseg.types import LabelledImages, Route, Target
+from auxseg.types import Batch, LabelledImages, Route, Target
 
 #: ``shared``: one input for every task, altered if a task asks for that (the paper).
 #: ``per-task``: tasks that ask for the same input share a forward pass, and no other task's.
@@ -54,17 +56,50 @@ class Views:
         """The inputs of photos that are to be predicted, without anything random."""
         return self._as_input({view: task.view(images) for view, task in self._askers.items()})
 
-    def examples(
-        self, images: LabelledImages, seed: int
-    ) -> tuple[dict[str, Tensor], dict[str, Target]]:
+    def batch(self, images: LabelledImages, seed: int, *, training: bool = False) -> Batch:
         """The inputs of a batch to train or to measure on, and every task's target.
+
+        In training, a view holds the images that one of its tasks learns from: no other costs a
+        pass.
 
         Args:
             seed: of what is random in them (see :meth:`Task.example`).
         """
-        found = {name: task.example(images, seed) for name, task in self._tasks.items()}
-        views = {view: found[task.NAME].view for view, task in self._askers.items()}
-        return self._as_input(views), {name: one.target for name, one in found.items()}
+        learns = self._learns(images)
+        shown: dict[str, Tensor] = {}
+        found: dict[str, Target] = {}
+        asked = None
+        for view, routes in self.routes.items():
+            tasks = {route.task: self._tasks[route.task] for route in routes}
+            use = _any(learns[name] for name in tasks)
+            rows = images.rows(use) if training else images
+            examples = {name: task.example(rows, seed) for name, task in tasks.items()}
+            shown[view] = examples[self._askers[view].NAME].view
+            for name, example in examples.items():
+                found[name] = example.target
+                if training:
+                    present = example.target.present & learns[name][use]
+                    found[name] = replace(example.target, present=present)
+            if training and any(task.ASKS_TEACHER for task in tasks.values()):
+                asked = rows.image
+        targets = {name: found[name] for name in self._tasks}
+        labelled = {name: int(target.present.sum()) for name, target in targets.items()}
+        views = self._as_input(shown)
+        return Batch(views, self.routes, targets, images.index, labelled, asked)
+
+    def _learns(self, images: LabelledImages) -> dict[str, Tensor]:
+        """Task name → which images it can learn from, bool (N,)."""
+        has = {
+            "mask": images.has_mask,
+            "label": images.has_label,
+            "box": images.has_box,
+            None: images.counted,
+        }
+        primary = has[next(iter(self._tasks.values())).LABEL]
+        return {
+            name: images.counted & ~primary if task.ASKS_TEACHER else has[task.LABEL]
+            for name, task in self._tasks.items()
+        }
 
     def _as_input(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # repeat, not expand: memory that overlaps itself cannot be pinned for a GPU.
@@ -74,6 +109,14 @@ class Views:
             else image
             for view, image in views.items()
         }
+
+
+def _any(masks: Iterable[Tensor]) -> Tensor:
+    """Which images any of these tasks learns from; at least two, which batch norms need."""
+    use = torch.stack(list(masks)).any(dim=0)
+    if int(use.sum()) < 2:
+        use[:2] = True
+    return use
 
 
 def _only(askers: Mapping[str, Task]) -> dict[str, Task]:

@@ -108,7 +108,7 @@ class Keeper(Checkpoint):
         # Losses stay in the history: they depend on the weights of this run's tasks.
         metrics = {k: v for k, v in module.validation.items() if not k.endswith("loss")}
         self.run.drop_metrics()
-        self.run.write_best(module.model.state_dict(), trainer.current_epoch + 1, metrics)
+        self.run.write_best(module.kept.state_dict(), trainer.current_epoch + 1, metrics)
 
 
 class EpochLines(Checkpoint):

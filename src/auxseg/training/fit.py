@@ -26,11 +26,12 @@ from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_training_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.settings import longer
-from auxseg.tasks import Task
+from auxseg.tasks import Task, asking
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,11 @@ def _load_starting_weights(
 def _extension(run: RunDirectory, before: TrainingConfig, now: TrainingConfig) -> str:
     """What a user should know of a run that is given more epochs."""
     text = f"{run.path}: extended from {before.last_epoch} to {now.last_epoch} epochs"
-    if before.epochs != now.epochs and run.last.is_file():
+    if before.all_epochs != now.all_epochs and run.last.is_file():
+        whole = f"{now.all_epochs} epochs" if now.steps is None else f"{now.steps} steps"
         text += (
             "; from here the learning rate follows the longer schedule, so the result is not "
-            f"bit for bit that of {now.epochs} epochs in one run"
+            f"bit for bit that of {whole} in one run"
         )
     return text
 
@@ -187,10 +189,13 @@ def _module_and_loaders(
         if validates(config)
         else None,
     )
-    steps = len(loaders[0]) * config.training.epochs
+    steps = config.training.steps or len(loaders[0]) * config.training.all_epochs
     balancer = assembly.make_balancer(config, tasks)
-    assembly.set_up(model, config.training)
-    return MultiTaskModule(model, tasks, balancer, config.training, steps), loaders
+    decay = config.training.ema
+    teacher = None if decay is None else Teacher(model, decay)
+    for network in (model,) if teacher is None else (model, teacher.model):
+        assembly.set_up(network, config.training)
+    return MultiTaskModule(model, tasks, balancer, config.training, steps, teacher), loaders
 
 
 class OnSchedule(Callback):
@@ -251,6 +256,11 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
 def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -> None:
     """Every task needs a labelled training image, the primary one a validation image as well."""
     primary = next(iter(tasks))
+    if asking(tasks) and not data.others:
+        raise DataError(
+            f"{', '.join(asking(tasks))}: learns from photos without a mask, and there is none to "
+            "train on; add some with --unlabelled DIR, or leave the task out"
+        )
     parts: dict[str, tuple[str, ...]] = {"train": tuple(tasks)}
     if validates(config):
         parts["val"] = (primary,)

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from auxseg import assembly
 from auxseg.balancing import BALANCERS
 from auxseg.config import Config
-from auxseg.tasks import Task
+from auxseg.tasks import Task, completed
 from auxseg.training.step import training_step
 from auxseg.types import Batch, ClassNames, LabelledImages, Target
 
@@ -94,18 +94,32 @@ def training_memory(config: Config, classes: ClassNames) -> int:
         with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
             training_step(model, tasks, balancer, batch, dropout_seed=0)
         peak: int = counter.peak
-        return peak + AVERAGES * trained
+        averages = 0 if config.training.ema is None else sum(map(_bytes, model.parameters()))
+        return peak + AVERAGES * trained + averages
 
 
 def _batch(config: Config, tasks: Mapping[str, Task]) -> Batch:
-    """A batch of black images that have every label."""
+    """A batch of black images: those with every label, and others where there are any."""
     size = config.data.image_size
     assert size is not None  # resolved, as in every run's file
-    count = config.training.batch_size + assembly.unlabelled_per_step(config)
-    images = LabelledImages.without_labels(torch.zeros(count, 3, size, size))
-    prepare = assembly.Prepare(assembly.make_views(config, tasks), augment=None, seed=0)
-    batch = prepare(replace(images, mask=torch.zeros_like(images.mask)))
-    return replace(batch, labelled=dict.fromkeys(tasks, count))
+    others = assembly.others_per_step(config) if assembly.expects_others(config) else 0
+    count = config.training.batch_size + others
+    bare = LabelledImages.without_labels(torch.zeros(count, 3, size, size))
+    labelled = torch.arange(count) < config.training.batch_size
+    images = replace(
+        bare,
+        mask=torch.zeros_like(bare.mask),
+        has_mask=labelled,
+        label=torch.where(labelled, 0, bare.label),
+        box=torch.where(labelled[:, None], 0.5, bare.box),
+    )
+    views = assembly.make_views(config, tasks)
+    batch = assembly.Prepare(views, augment=None, seed=0, training=True)(images)
+    if batch.asked is None:
+        return batch
+    primary = next(iter(tasks.values())).head.channels
+    answers = torch.zeros(len(batch.asked), primary, size, size)
+    return replace(batch, targets=completed(tasks, batch.targets, answers), asked=None)
 
 
 def _without_numbers(batch: Batch, fake: FakeTensorMode) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,17 @@ from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.seeding import keyed_seed
-from auxseg.tasks import LabelledMean, MetricValue, Task
+from auxseg.tasks import LabelledMean, MetricValue, Task, completed
+from auxseg.training.lessons import Lessons
 from auxseg.training.optimizer import make_optimizer, make_schedule
-from auxseg.training.step import losses_after, over_processes, task_losses, training_step
+from auxseg.training.step import (
+    losses_after,
+    over_processes,
+    task_losses,
+    taught,
+    training_step,
+)
+from auxseg.training.teacher import Teacher
 from auxseg.types import Batch
 
 #: Steps between looks at the losses, for each of which the processor waits until a GPU has got
@@ -33,7 +42,8 @@ class MultiTaskModule(pl.LightningModule):
 
     Attributes:
         validation: metrics of the last validation, ``TASK/METRIC`` → value, losses among them.
-        train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``.
+        train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``, and what a teacher
+            taught (:class:`Lessons`).
         seen_losses: losses of the last step that was looked at, for the progress bar.
     """
 
@@ -44,13 +54,16 @@ class MultiTaskModule(pl.LightningModule):
         balancer: Balancer,
         config: TrainingConfig,
         total_steps: int,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model, self.tasks, self.balancer = model, dict(tasks), balancer
+        self.teacher = teacher
         self.config, self.total_steps = config, total_steps
         self.metrics = nn.ModuleDict({name: task.metrics() for name, task in tasks.items()})
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
+        self.lessons = Lessons(self.tasks)
         self.seen_losses: dict[str, float] = {}
         self.step_rows: list[dict[str, Tensor]] = []
         self._unseen: list[Mapping[str, Tensor]] = []
@@ -58,13 +71,28 @@ class MultiTaskModule(pl.LightningModule):
         self.validation: dict[str, MetricValue] = {}
         self.train_losses: dict[str, MetricValue] = {}
 
+    @property
+    def kept(self) -> MultiTaskModel:
+        """The network that is validated and kept: the average, where there is one."""
+        return self.model if self.teacher is None else self.teacher.model
+
     def _loss_means(self) -> nn.ModuleDict:
         return nn.ModuleDict({name: LabelledMean() for name in ("loss", *self.tasks)})
 
     # -- training -------------------------------------------------------------------------------
 
+    def on_train_epoch_start(self) -> None:
+        # Validation comes with an epoch's last batch, also in one that is shorter than the others.
+        self.trainer.val_check_batch = math.inf
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         counts, dropout = self._labelled(batch), self._seed("dropout", batch_idx, self.global_rank)
+        progress = self.global_step / self.total_steps
+        if batch.asked is not None:
+            assert self.teacher is not None
+            with_answers = taught(batch, self.tasks, self.teacher, counts, self._average)
+            batch, counts = with_answers.batch, with_answers.counts
+            self.lessons.add(with_answers.lessons)
         found = training_step(
             self.model,
             self.tasks,
@@ -75,6 +103,7 @@ class MultiTaskModule(pl.LightningModule):
             # The same on every process: all must balance alike.
             balancer_seed=self._seed("balancer", batch_idx),
             counts=counts,
+            progress=progress,
             measure_cosines=self._measures_conflict(batch_idx),
             watch=self._watch,
             backward=self.manual_backward,
@@ -98,6 +127,7 @@ class MultiTaskModule(pl.LightningModule):
                 batch,
                 dropout_seed=dropout,
                 counts=counts,
+                progress=progress,
                 average=self._average,
             )
             self._watch(after)
@@ -110,6 +140,8 @@ class MultiTaskModule(pl.LightningModule):
         optimizer.step()
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.step()
+        if self.teacher is not None:
+            self.teacher.follow(self.model)
 
     def _labelled(self, batch: Batch) -> dict[str, float]:
         """How many images have each task's label, as a mean over the processes."""
@@ -148,7 +180,7 @@ class MultiTaskModule(pl.LightningModule):
         self._share_statistics()
         if self.trainer.val_dataloaders is None:
             self.on_validation_epoch_end()  # every metric is there, without a value
-        self.train_losses = self._take(self.train_means)
+        self.train_losses = self._take(self.train_means) | self.lessons.take()
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
@@ -205,7 +237,10 @@ class MultiTaskModule(pl.LightningModule):
         self._share_statistics()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        predictions = self.model.forward_views(batch.views, batch.routes)
+        predictions = self.kept.forward_views(batch.views, batch.routes)
+        # What is validated is the teacher itself.
+        targets = completed(self.tasks, batch.targets, predictions[next(iter(self.tasks))])
+        batch = replace(batch, targets=targets)
         losses = task_losses(predictions, self.tasks, batch, self._labelled(batch))
         for name, samples in losses.samples.items():
             _add(self.val_means, name, samples, batch.targets[name].present)
@@ -262,8 +297,10 @@ class MultiTaskModule(pl.LightningModule):
         Each has those of its own images else, and would be measured and resumed with them.
         """
         if self.trainer.world_size > 1:
-            for buffer in self.model.buffers():
-                torch.distributed.broadcast(buffer, src=0)
+            networks = [self.model] if self.teacher is None else [self.model, self.teacher.model]
+            for network in networks:
+                for buffer in network.buffers():
+                    torch.distributed.broadcast(buffer, src=0)
 
     # -- helpers --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ records) is theirs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,16 +17,61 @@ from auxseg.balancing import Balancer, Step
 from auxseg.balancing.gradients import cosines, task_gradients
 from auxseg.models import MultiTaskModel
 from auxseg.models.norms import keeping_statistics
-from auxseg.tasks import Task, masked_mean
+from auxseg.tasks import Task, asking, completed, masked_mean
 from auxseg.types import Batch
 
 #: Predictions of these are too coarse for a loss.
 HALF = (torch.float16, torch.bfloat16)
 
 
+#: A teacher: images (N, C, H, W) in [0, 1] → its primary output for them.
+Ask = Callable[[Tensor], Tensor]
+
+
 def alone(tensor: Tensor) -> Tensor:
     """A tensor's mean over all processes, where there is one."""
     return tensor
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A batch with the teacher's answers in its targets.
+
+    Attributes:
+        counts: task name → its labelled images, as a mean over the processes; 0 for a task whose
+            teacher was sure of no pixel on any process, which makes a batch without its label.
+        lessons: task name → what it was taught, see :meth:`auxseg.tasks.Task.teaching`.
+    """
+
+    batch: Batch
+    counts: dict[str, float]
+    lessons: dict[str, Tensor]
+
+
+@torch.no_grad()
+def taught(
+    batch: Batch,
+    tasks: Mapping[str, Task],
+    teacher: Ask,
+    counts: Mapping[str, float],
+    average: Callable[[Tensor], Tensor] = alone,
+) -> Taught:
+    """Asks the teacher what the tasks want to know of this batch.
+
+    Args:
+        counts: as in :class:`Taught`, before anything was asked.
+        average: a tensor's mean over all processes.
+    """
+    assert batch.asked is not None
+    targets = completed(tasks, batch.targets, teacher(batch.asked))
+    lessons = {name: tasks[name].teaching(targets[name].value) for name in asking(tasks)}
+    sure = torch.stack([pixels[:-1].sum() for pixels in lessons.values()]).float()
+    believed = dict(zip(lessons, average(sure).tolist(), strict=True))
+    return Taught(
+        replace(batch, targets=targets, asked=None),
+        {name: count if believed.get(name, 1.0) else 0.0 for name, count in counts.items()},
+        lessons,
+    )
 
 
 @dataclass(frozen=True)
@@ -72,6 +117,7 @@ def training_step(
     dropout_seed: int,
     balancer_seed: int = 0,
     counts: Mapping[str, float] | None = None,
+    progress: float = 1.0,
     measure_cosines: bool = False,
     watch: Callable[[Mapping[str, Tensor]], None] | None = None,
     backward: Callable[[Tensor], None] = Tensor.backward,
@@ -84,16 +130,20 @@ def training_step(
     rounded.
 
     Args:
+        batch: with the teacher's answers, where it asks for any (:func:`taught`).
         dropout_seed: of the forward pass.
         balancer_seed: of what a balancer draws; the same on all processes.
         counts: task name → its labelled images, as a mean over the processes; by default those of
             this batch.
+        progress: the share of the steps taken, for losses that gain their weight by and by.
         measure_cosines: also compare the tasks' gradients, which costs a backward pass per task.
         watch: called with the losses before anything is made of them.
         backward: differentiates a scalar, over all processes.
         average: a tensor's mean over all processes.
     """
-    found = batch_losses(model, tasks, batch, dropout_seed=dropout_seed, counts=counts)
+    found = batch_losses(
+        model, tasks, batch, dropout_seed=dropout_seed, counts=counts, progress=progress
+    )
     model.zero_grad()
     balancer.zero_grad()
     if not found.means:
@@ -127,11 +177,14 @@ def batch_losses(
     *,
     dropout_seed: int,
     counts: Mapping[str, float] | None = None,
+    progress: float = 1.0,
 ) -> Losses:
-    """Forward pass and losses of a training batch."""
+    """Forward pass and losses of a training batch, whose targets are complete."""
     torch.manual_seed(dropout_seed)
     predictions = model.forward_views(batch.views, batch.routes)
-    return task_losses(predictions, tasks, batch, counts)
+    found = task_losses(predictions, tasks, batch, counts)
+    means = {name: tasks[name].weight_at(progress) * mean for name, mean in found.means.items()}
+    return Losses(found.samples, means)
 
 
 def task_losses(
@@ -166,11 +219,18 @@ def losses_after(
     *,
     dropout_seed: int,
     counts: Mapping[str, float] | None = None,
+    progress: float = 1.0,
     average: Callable[[Tensor], Tensor] = alone,
 ) -> dict[str, Tensor]:
-    """The same batch's losses after the update, with the same dropout; no statistics are kept."""
+    """The same batch's losses after the update, with the same dropout; no statistics are kept.
+
+    Args:
+        batch: as for :func:`training_step`.
+    """
     with keeping_statistics(model.modules()):
-        found = batch_losses(model, tasks, batch, dropout_seed=dropout_seed, counts=counts)
+        found = batch_losses(
+            model, tasks, batch, dropout_seed=dropout_seed, counts=counts, progress=progress
+        )
     return over_processes(found.means, average)
 
 
