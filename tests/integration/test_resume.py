@@ -173,10 +173,23 @@ def test_a_damaged_checkpoint_is_named(run: Path) -> None:
     resume(run).failed(1, str(checkpoint))
 
 
-def test_a_system_with_dropout_stopped_and_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+#: Ten steps after every one of which a few more photos without a mask have been seen.
+SEMI = (
+    *("--data.options", "{train: 60, val: 8, test: 8}", "--labels", "12"),
+    *("--image-size", "32", "--width", "0.1", "--weights", "none", "--accelerator", "cpu"),
+    *("--steps", "26", "--training.validate_every", "7"),
+    # So young a network is sure of nothing.
+    *("--tasks.options.consistency.threshold", "0.5"),
+)
+
+
+@pytest.mark.parametrize(
+    "line", [("segnet-3task", *OPTIONS), ("unet-semi", *SEMI)], ids=["dropout", "teacher"]
+)
+def test_a_system_stopped_and_resumed(
+    line: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = ("train", "segnet-3task", *OPTIONS, "--out")
+    line = ("train", *line, "--out")
     auxseg(*line, tmp_path / "straight").succeeded()
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "on_train_batch_start", _stop_in_third_epoch)

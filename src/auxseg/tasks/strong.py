@@ -63,7 +63,7 @@ def distorted(image: Tensor, strength: float, draws: list[np.random.Generator]) 
 def drawn_piece(
     draw: np.random.Generator, height: int, width: int, probability: float
 ) -> tuple[int, int, int, int]:
-    """The piece of another image that an image gets: top, left, bottom, right; mostly empty or not.
+    """The piece of another image that an image gets, or an empty one: top, left, bottom, right.
 
     (CutMix, Yun et al. 2019, with the sizes of UniMatch.)
     """
