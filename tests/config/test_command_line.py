@@ -128,8 +128,7 @@ def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         "100 % of them",
         "--jobs JOBS at a time",
         "how long (default: 2.5)",
-        "--training.epochs EPOCHS passes over the training images that have the primary task's label; "
-        "30 by default",
+        "--training.epochs EPOCHS passes over the training images that have the primary",
         "fixed, equal (default: fixed)",
         "(default: 0.8,1.25)",
         "(default: true)",

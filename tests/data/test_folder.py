@@ -108,7 +108,7 @@ def test_no_root_no_folder_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"split": "paper"}, "split: 'paper' is not one of stratified"),
+        ({"split": "paper"}, "split: 'paper' is not one of masked, stratified"),
         ({"split_seed": -1}, "split_seed: -1"),
         ({"ignore_index": 256}, "ignore_index: 256 is not in the range 0 to 255"),
         ({"palette": Path("gone.txt")}, "palette: gone.txt is not a file"),
@@ -312,6 +312,39 @@ def test_without_split_column_the_seed_decides(root: Path) -> None:
     assert sorted(parts.train + parts.val + parts.test) == list(range(5))
     assert (len(parts.train), len(parts.val), len(parts.test)) == (3, 1, 1)
     assert any(Folder(root, split_seed=seed).split() != parts for seed in range(1, 5))
+
+
+def test_photos_without_a_mask_are_only_trained_on(root: Path) -> None:
+    parts = Folder(masks(root, b=(0, 1), d=(0,), e=(1,))).split()
+    assert {0, 2} < set(parts.train)
+    assert len(parts.val) == 1
+    assert set(parts.val) < {1, 3, 4}
+    assert parts.test == ()
+    (note,) = parts.notes
+    assert "images with a mask: 3 (2 in train, 1 in val)" in note
+    for way_out in ("no test part", "labels.csv", "--train-on train+val"):
+        assert way_out in note
+
+
+def test_labels_decide_the_strata(table: Callable[[str], Path]) -> None:
+    root = masks(
+        table("image,label\na,cat\nb,dog\nc,cat\nd,dog\n"), a=(0, 1), b=(1,), c=(0,), d=(0,)
+    )
+    for seed in range(5):
+        parts = Folder(root, split_seed=seed).split()
+        assert {index % 2 for index in parts.val} == {0, 1}
+
+
+def test_stratified_takes_no_notice_of_masks(root: Path) -> None:
+    before = Folder(root, "stratified").split()
+    after = Folder(masks(root, a=(0, 1)), "stratified").split()
+    assert (after, after.notes) == (before, ())
+
+
+def test_split_column_comes_before_masks(table: Callable[[str], Path]) -> None:
+    root = masks(table("image,split\na,test\nb,train\nc,train\nd,val\ne,train\n"), b=(0, 1))
+    parts = Folder(root, "masked").split()
+    assert (parts.train, parts.val, parts.test, parts.notes) == ((1, 2, 4), (3,), (0,), ())
 
 
 def test_split_column_needs_a_value_for_every_image(table: Callable[[str], Path]) -> None:

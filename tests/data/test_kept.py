@@ -110,6 +110,16 @@ def test_two_images_of_one_name_are_refused() -> None:
             named_split(Named("abbc"), kept)
 
 
+def test_what_is_said_of_a_draw_is_not_said_of_a_kept_split() -> None:
+    class Few(Named):
+        def split(self) -> Split:
+            return Split(train=(0, 2), val=(1,), test=(), notes=("few masks",))
+
+    drawn = named_split(Few("abc"))
+    assert drawn.notes == ("few masks",)
+    assert named_split(Few("abc"), KeptSplit(FILE, drawn.parts)).notes == ()
+
+
 # -- files -------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auxseg.data.splits import FRACTIONS, cut, stratified, subset
+from auxseg.data.splits import FRACTIONS, cut, masked, stratified, subset
 
 CLASSES = st.lists(st.sampled_from([None, 0, 1, 2, 7]), max_size=120)
 SEEDS = st.integers(0, 2**32)
@@ -64,6 +64,83 @@ def test_a_multiple_of_five_is_cut_exactly() -> None:
         {0: 20, 1: 10},
         {0: 20, 1: 10},
     ]
+
+
+#: Class and whether there is a mask, of every image.
+IMAGES = st.lists(st.tuples(st.sampled_from([None, 0, 1, 7]), st.booleans()), max_size=160)
+
+
+@given(IMAGES, SEEDS)
+def test_masked_holds_out_images_with_a_mask_alone(
+    images: list[tuple[int | None, bool]], seed: int
+) -> None:
+    classes, has_mask = [label for label, _ in images], [has for _, has in images]
+    parts = masked(classes, has_mask, seed)
+    assert sorted(chain(*parts)) == list(range(len(images)))
+    assert all(list(part) == sorted(part) for part in parts)
+    if any(has_mask):
+        assert all(has_mask[index] for index in (*parts[1], *parts[2]))
+
+
+@given(st.lists(st.sampled_from([None, 0, 1, 7]), min_size=1, max_size=120), SEEDS)
+def test_masked_keeps_the_classes_in_proportion(classes: list[int | None], seed: int) -> None:
+    """Of the images with a mask, whatever the others are: here as many, all of one class."""
+    parts = masked([*classes, *[3] * len(classes)], [True, False] * len(classes), seed)
+    drawn = [*classes, *[3] * len(classes)][::2]
+    for part in parts[1:]:
+        share = 0.2 if len(drawn) >= 50 else len(part) / len(drawn)
+        in_part = Counter(drawn[index // 2] for index in part)
+        for label, count in Counter(drawn).items():
+            assert abs(in_part[label] - share * count) < 2
+
+
+@pytest.mark.parametrize(
+    ("masks", "sizes"),
+    [
+        (0, (18, 6, 6)), (1, (31, 0, 0)), (2, (31, 1, 0)), (3, (32, 1, 0)), (19, (40, 9, 0)),
+        (20, (40, 10, 0)), (49, (69, 10, 0)), (50, (60, 10, 10)), (100, (90, 20, 20)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", [0, 1])
+def test_how_many_masks_are_held_out(masks: int, sizes: tuple[int, ...], seed: int) -> None:
+    """Of so many images with a mask, and 30 without."""
+    has_mask = [False] * 30 + [True] * masks
+    parts = masked([index % 3 for index in range(len(has_mask))], has_mask, seed)
+    assert tuple(len(part) for part in parts) == sizes
+
+
+@given(st.integers(50, 150), SEEDS)
+def test_either_held_out_part_has_ten_masks_or_more(masks: int, seed: int) -> None:
+    parts = masked([index % 4 for index in range(masks)], [True] * masks, seed)
+    assert min(len(part) for part in parts[1:]) >= 10
+
+
+@given(CLASSES, SEEDS, st.booleans())
+def test_without_masks_or_with_many_it_is_the_stratified_split(
+    classes: list[int | None], seed: int, has_mask: bool
+) -> None:
+    if has_mask and 0 < len(classes) < 50:
+        classes = classes * (50 // len(classes) + 1)
+    assert masked(classes, [has_mask] * len(classes), seed) == stratified(classes, seed)
+
+
+def test_images_without_a_mask_do_not_move_the_others() -> None:
+    classes, has_mask = [0, 1] * 15, [True] * 30
+    before = masked(classes, has_mask, 4)
+    after = masked([*classes, 0, 1, None], has_mask + [False] * 3, 4)
+    assert after == [(*before[0], 30, 31, 32), *before[1:]]
+
+
+def test_masked_depends_on_the_seed_alone() -> None:
+    images = ([0, 1, None] * 20, [True, False] * 30)
+    assert masked(*images, 1) == masked(*images, 1)
+    assert masked(*images, 1) != masked(*images, 2)
+
+
+def test_the_stratified_split_of_old_runs_is_drawn_as_ever() -> None:
+    """Of runs that keep no split.csv, nothing else says which images they were not trained on."""
+    train = (3, 4, 5, 6, 8, 9, 10, 11, 13)
+    assert stratified([0, 1, None] * 5, 0) == [train, (7, 12, 14), (0, 1, 2)]
 
 
 @given(CLASSES, SEEDS, st.integers(0, 130), st.integers(0, 130))

@@ -70,7 +70,7 @@ def test_data_that_moved(tmp_path: Path) -> None:
     root = photos.folder(tmp_path / "photos", count=10)
     line = ("train", "segnet-1task", "--data", "folder", "--root", root, *TINY_MODEL)
     run = tmp_path / "run"
-    auxseg(*line, "--epochs", "1", "--out", run).succeeded()
+    auxseg(*line, "--split", "stratified", "--epochs", "1", "--out", run).succeeded()
     auxseg("evaluate", run).succeeded()
     here = runs.metrics(run, "test")
     root.rename(tmp_path / "moved")

@@ -290,6 +290,7 @@ def test_collecting_and_confirming_open_no_more(
 def folder_study(root: Path, out: Path, *options: str) -> Any:
     line = ("study", *TINY_MODEL, "--batch-size", "2", "--epochs", "1", "--auxiliary", "edges")
     fixed = ("--data", "folder", "--root", root, "--delta-m", "false", "--out", out)
+    fixed = (*fixed, "--split", "stratified")  # masked draws no test part of so few masks
     return auxseg(*line, "--model.architecture", "hard-sharing", *fixed, *options)
 
 
@@ -323,6 +324,17 @@ def test_the_confirmation_takes_the_test_images_of_the_runs(
         expected = [int(name[:2]) for name, part in kept.parts.items() if part == "test"]
         assert tested.images.tolist() == expected
         assert max(expected) < 10
+
+
+def test_without_test_images_nothing_is_confirmed(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auxseg.experiments.study.confirm.winners", best_wins)
+    monkeypatch.setattr("auxseg.experiments.study.tables.winners", best_wins)
+    root = photos.folder(tmp_path / "photos", count=6)
+    outcome = folder_study(root, tmp_path / "out", "--seeds", "2", "--split", "masked").succeeded()
+    assert "not confirmed on the test images: there are none with a label" in outcome.out
+    assert not list((tmp_path / "out").glob("runs/*/test.npz"))
 
 
 def test_runs_on_other_photos_are_not_compared(of_photos: tuple[Path, Path]) -> None:

@@ -110,3 +110,5 @@ def test_the_caption_names_every_value_where_systems_differ(run: Any) -> None:
     seeds = find_systems([run("segnet-1task", seed=seed) for seed in (1, 2)])
     assert "standard deviation over seeds" in caption(seeds, "val")
     assert "validation images (not every run" in caption(seeds, "val")
+    untestable = find_systems([run("segnet-1task", counts={**COUNTS, "test": 0})])
+    assert "validation images (there are no test images)" in caption(untestable, "val")

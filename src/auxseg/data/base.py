@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,11 +15,17 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of the images of a data set in each part; the three never overlap."""
+    """Numbers of the images of a data set in each part; the three never overlap.
+
+    Attributes:
+        test: may be empty, where a data set is too small to hold images back for it.
+        notes: what a user should know of how the parts were drawn.
+    """
 
     train: tuple[int, ...]
     val: tuple[int, ...]
     test: tuple[int, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
 
 class Dataset(ABC):

@@ -14,7 +14,7 @@ import numpy as np
 
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS
-from auxseg.data.base import PARTS, Dataset
+from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
@@ -32,7 +32,7 @@ class Report:
     Attributes:
         counts: what was counted → the count, in the order to print.
         problems: one line each, naming the file; empty if all is well.
-        notes: the data set's own observations.
+        notes: the data set's own observations, and its split's.
     """
 
     counts: Mapping[str, str]
@@ -83,11 +83,12 @@ def check(dataset: Dataset, problems: Sequence[str] = ()) -> Report:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         findings = list(pool.map(lambda index: _look(dataset, index), range(len(dataset))))
     found = [finding.problem for finding in findings if finding.problem is not None]
+    split = dataset.split()
     return Report(
-        counts=_count(dataset, findings),
+        counts=_count(dataset, findings, split),
         # A broken file may be met in construction and again in reading.
         problems=tuple(dict.fromkeys([*problems, *found])),
-        notes=dataset.notes,
+        notes=(*dataset.notes, *split.notes),
     )
 
 
@@ -122,10 +123,9 @@ def _look(dataset: Dataset, index: int) -> _Finding:
     )
 
 
-def _count(dataset: Dataset, findings: Sequence[_Finding]) -> dict[str, str]:
+def _count(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> dict[str, str]:
     labels = Counter(finding.label for finding in findings if finding.label is not None)
     masks = [finding.pixels for finding in findings if finding.pixels is not None]
-    split = dataset.split()
     counts = {
         "images": len(findings),
         "readable": sum(finding.readable for finding in findings),

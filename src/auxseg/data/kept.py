@@ -44,7 +44,7 @@ class NamedSplit:
         split: of the images that are there.
         parts: the part of every image, in the data set's order; behind them, those of images that
             a kept split names and that are gone: should they come back, they are what they were.
-        notes: what a user should know of images that came or went.
+        notes: what a user should know of how they were drawn, or of images that came or went.
     """
 
     split: Split
@@ -68,7 +68,7 @@ def named_split(dataset: Dataset, kept: KeptSplit | None = None) -> NamedSplit:
         drawn = dataset.split()
         part_of = {names[index]: part for part in PARTS for index in getattr(drawn, part)}
         here = {name: part_of.get(name, UNUSED) for name in names}
-        return NamedSplit(_by_number(here), here)
+        return NamedSplit(_by_number(here), here, drawn.notes)
     here = {name: kept.parts.get(name, "train") for name in names}
     return NamedSplit(_by_number(here), {**here, **kept.parts}, _notes(dataset, names, kept))
 

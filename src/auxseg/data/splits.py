@@ -20,6 +20,11 @@ Item = TypeVar("Item", bound=Hashable)
 #: Train, validation, test.
 FRACTIONS = (0.6, 0.2, 0.2)
 
+#: From this many masks on, a fifth of them is enough to validate on, and another to test on.
+ENOUGH_MASKS = 50
+#: How many of fewer masks validate; an epoch chosen on fewer still is chosen by chance.
+VALIDATION_MASKS = 10
+
 
 def cut(items: Sequence[Item], fractions: Sequence[float] = FRACTIONS) -> list[tuple[Item, ...]]:
     """Cuts a list into consecutive parts; every item falls into exactly one.
@@ -66,6 +71,42 @@ def stratified(
             # Rounded, so that equal shares tie (and the earlier part wins) on every machine.
             parts[int(np.argmax(np.round(lag, 9)))].append(index)
     return [tuple(sorted(part)) for part in parts]
+
+
+def masked(
+    classes: Sequence[int | None], has_mask: Sequence[bool], seed: int
+) -> list[tuple[int, ...]]:
+    """Splits images into train, validation and test so that both held-out parts have masks.
+
+    Only images with a mask are held out; all others are trained on. 50 masks or more are cut
+    60/20/20. Of n < 50 masks, min(10, n // 2) validate, the others train, and the test part is
+    empty: too few are left to test on. Images with a mask are drawn by class, as in
+    :func:`stratified`, and images without one change nothing about that draw. Where no image has
+    a mask, the split is that of :func:`stratified`.
+
+    Args:
+        classes: the class of each image, None or NO_LABEL without one (a stratum of their own).
+        has_mask: whether each image has a mask; as long as ``classes``.
+
+    Returns:
+        Three ascending tuples.
+
+    >>> [len(part) for part in masked([None] * 50, [True] * 20 + [False] * 30, seed=0)]
+    [40, 10, 0]
+    """
+    if not any(has_mask):
+        return stratified(classes, seed)
+    drawn = [index for index, has in enumerate(has_mask) if has]
+    fractions = FRACTIONS
+    if len(drawn) < ENOUGH_MASKS:
+        val = min(VALIDATION_MASKS, len(drawn) // 2) / len(drawn)
+        fractions = (1 - val, val, 0.0)
+    train, val_part, test = (
+        tuple(drawn[position] for position in part)
+        for part in stratified([classes[index] for index in drawn], seed, fractions)
+    )
+    bare = (index for index, has in enumerate(has_mask) if not has)
+    return [tuple(sorted((*train, *bare))), val_part, test]
 
 
 def subset(labels: Sequence[int | None], n: int, seed: int) -> tuple[int, ...]:

@@ -87,8 +87,11 @@ def reproduce(
         assembly.check(config, dataset.classes)
     # Decoded once, not by every process; unlabelled images, too, if a system wants them.
     data = assembly.open_data(max(configs, key=assembly.expects_others), dataset)
-    if not data.split.test:
-        raise DataError(f"the test split of {dataset.NAME} has no images")
+    if not data.split.test and configs[0].data.train_on == "train+val":
+        raise DataError(
+            f"the test split of {dataset.NAME} has no images; with --train-on train+val nothing "
+            "is left to measure on"
+        )
     for message in data.messages:
         print(message, file=sys.stderr)
     configs = [_with_weights(config, dataset) for config in configs]
@@ -140,26 +143,28 @@ def _with_seed(config: Config, seed: int) -> Config:
 
 
 def run_one(run: Run) -> str:
-    """Trains (or goes on with) one run and tests it; returns a line about it."""
+    """Trains (or goes on with) one run and tests it; returns a line about it.
+
+    Where there are no test images it is not tested, and the report shows the validation images.
+    """
     directory = RunDirectory(run.directory)
     tested = directory.metrics_file("test").is_file() and directory.finished(
         run.config.training.last_epoch
     )
     result = train(run.config, run.directory, resume=True, quiet=True)
-    metrics = (
-        directory.read_metrics("test")
-        if tested
-        else evaluate(
+    found = {"val": result.metrics}
+    if tested:
+        found["test"] = directory.read_metrics("test")
+    elif directory.read_counts().get("test") != 0:
+        found["test"] = evaluate(
             run.directory,
             "test",
             root=run.config.data.root,
             accelerator=run.config.training.accelerator,
             opened=result.data,
         )
-    )
     seconds = sum(float(row["seconds"]) for row in directory.read_history())
     iou = ", ".join(
-        f"{part} IoU {format_value(values['segmentation/iou'])}"
-        for part, values in (("val", result.metrics), ("test", metrics))
+        f"{part} IoU {format_value(values['segmentation/iou'])}" for part, values in found.items()
     )
     return f"{iou}, {seconds:.0f} s"

@@ -162,10 +162,10 @@ def measured_split(systems: Sequence[System]) -> str:
     for run in runs:
         trained_on = run.read_config()[0].data.train_on
         if trained_on == "train+val" and not run.metrics_file("test").is_file():
-            raise DataError(
-                f"{run.path}: was trained on its validation images and is not tested yet "
-                f"(`auxseg evaluate {run.path}`)"
-            )
+            missing = f"is not tested yet (`auxseg evaluate {run.path}`)"
+            if run.read_counts().get("test") == 0:
+                missing = "has no test images: there is nothing to measure it on"
+            raise DataError(f"{run.path}: was trained on its validation images and {missing}")
     return "test" if all(run.metrics_file("test").is_file() for run in runs) else "val"
 
 
@@ -244,7 +244,7 @@ def caption(systems: Sequence[System], split: str) -> str:
         f"{each(lambda system: system.config.training.last_epoch)} epochs, batch "
         f"{each(lambda system: system.config.training.batch_size)}, "
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.",
-        f"Metrics of the {'test images' if split == 'test' else _VALIDATION}, {_chosen(systems)}.",
+        f"Metrics of the {_measured(systems, split)}, {_chosen(systems)}.",
         "Mean ± standard deviation over seeds (n − 1); the 95 % interval of the mean is Student's "
         "t over seeds."
         if several
@@ -270,4 +270,10 @@ def _size(system: System) -> str:
     return f"{side}×{side}"
 
 
-_VALIDATION = "validation images (not every run was tested)"
+def _measured(systems: Sequence[System], split: str) -> str:
+    """Which images the metrics are of, and why not of the test images."""
+    if split == "test":
+        return "test images"
+    testable = any(system.counts.get("test") != 0 for system in systems)
+    why = "not every run was tested" if testable else "there are no test images"
+    return f"validation images ({why})"

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from auxseg import assembly
+from auxseg.config import Config
 from auxseg.data.base import PARTS
 from auxseg.devices import pick_device
-from auxseg.errors import UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
@@ -80,6 +81,10 @@ def evaluate(
         split: train, val or test.
         root: where the data set lies now, if it moved since training.
         opened: the run's data set, decoded at its size, where it is open already.
+
+    Raises:
+        UsageError: unknown part, or other classes than the run's.
+        DataError: no run, or no image in that part.
     """
     if split not in SPLITS:
         raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
@@ -87,6 +92,8 @@ def evaluate(
     config, classes = run.read_config()
     model, tasks = load_model(run, config, classes)
     data = open_run_data(run, root, opened=opened)
+    if split == "test":
+        _check_tested(config, data)
     device = pick_device(accelerator)
     loader = assembly.make_eval_loader(config, data, tasks, split)
     metrics, scores = measure(model.to(device), tasks, loader, device)
@@ -100,3 +107,13 @@ def evaluate(
             if isinstance(value, float):
                 events.add_scalar(f"{split}/{name}", value, run.best_metrics()[0])
     return metrics
+
+
+def _check_tested(config: Config, data: assembly.Data) -> None:
+    """Says what can be measured instead where there are no test images."""
+    if data.split.test:
+        return
+    instead = "the validation images were trained on, so nothing is left to measure on"
+    if config.data.train_on == "train":
+        instead = "measure the validation images with --split val"
+    raise DataError(f"the test split of {data.dataset.NAME} has no images; {instead}")

@@ -264,6 +264,11 @@ def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -
     parts: dict[str, tuple[str, ...]] = {"train": tuple(tasks)}
     if validates(config):
         parts["val"] = (primary,)
+        if not data.split.val:
+            raise DataError(
+                f"the val split of {data.dataset.NAME} has no images to choose the best epoch on; "
+                "add labelled images, or train without validation (--train-on train+val)"
+            )
     for part, names in parts.items():
         loader = assembly.make_eval_loader(config, data, tasks, part)
         missing = set(names)
@@ -272,9 +277,10 @@ def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -
             if not missing:
                 break
         if missing:
+            mend = "leave the task out" if part == "train" else "choose another --split"
             raise DataError(
                 f"{', '.join(sorted(missing))}: no image of the {part} split has a label for it; "
-                "add labels or leave the task out"
+                f"add labels or {mend}"
             )
 
 

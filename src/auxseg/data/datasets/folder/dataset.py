@@ -23,7 +23,7 @@ from auxseg.data.decode import read_image, stretch
 from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.data.options import checked_seed, checked_split, existing_root
 from auxseg.data.problems import DataProblemsError
-from auxseg.data.splits import stratified
+from auxseg.data.splits import ENOUGH_MASKS, masked, stratified
 from auxseg.errors import DataError, UsageError
 from auxseg.types import Sample
 
@@ -41,8 +41,11 @@ class Folder(Dataset):
 
     Args:
         root: the folder.
-        split: ``stratified``: 60/20/20 by class with ``split_seed``, unless labels.csv has a
-            column split, which then decides.
+        split: ``masked``: only photos with a mask are validated and tested on, and all others
+            are trained on; 60/20/20 of 50 masks or more, of fewer 10 (at most half) validate and
+            there is no test part (:func:`~auxseg.data.splits.masked`). ``stratified``: 60/20/20
+            of all photos, masks or not. Both draw by class with ``split_seed``, unless labels.csv
+            has a column split, which then decides.
         ignore_index: the class index in the masks' files (with a palette: the number of its line,
             from 0) that means "not labelled".
         palette: a palette file elsewhere than ``palette.txt``.
@@ -54,7 +57,7 @@ class Folder(Dataset):
     """
 
     NAME: ClassVar[str] = "folder"
-    SPLITS: ClassVar[tuple[str, ...]] = ("stratified",)
+    SPLITS: ClassVar[tuple[str, ...]] = ("masked", "stratified")
     IMAGE_SIZE: ClassVar[int] = 256
     LAYOUT: ClassVar[str] = f"images/ or image files ({', '.join(IMAGE_ENDINGS)})"
 
@@ -67,7 +70,7 @@ class Folder(Dataset):
         ignore_index: int | None = None,
         palette: Path | None = None,
     ) -> None:
-        checked_split(split, self.SPLITS)
+        self._split = checked_split(split, self.SPLITS)
         check_ignore_index(ignore_index)
         self._seed = checked_seed(split_seed)
         self.root = existing_root(self.NAME, root)
@@ -110,15 +113,18 @@ class Folder(Dataset):
         return sample if size is None else stretch(sample, size)
 
     def split(self) -> Split:
-        if not self._has_parts:
-            return Split(
-                *stratified([self._label(index) for index in range(len(self))], self._seed)
+        if self._has_parts:
+            train, val, test = (
+                tuple(index for index in range(len(self)) if self._row(index).part == part)
+                for part in PARTS
             )
-        train, val, test = (
-            tuple(index for index in range(len(self)) if self._row(index).part == part)
-            for part in PARTS
-        )
-        return Split(train, val, test)
+            return Split(train, val, test)
+        labels = [self._label(index) for index in range(len(self))]
+        if self._split == "stratified":
+            return Split(*stratified(labels, self._seed))
+        has_mask = [mask is not None for mask in self._masks]
+        train, val, test = masked(labels, has_mask, self._seed)
+        return Split(train, val, test, notes=_about_few_masks(sum(has_mask), len(val)))
 
     def options_key(self) -> str:
         # Which classes there are may depend on all masks, not only on an image's own.
@@ -220,6 +226,17 @@ def _label_classes(table: LabelTable) -> tuple[str, ...]:
     if all(label.isdecimal() for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
+
+
+def _about_few_masks(count: int, validate: int) -> tuple[str, ...]:
+    """What to say of a split ``masked`` without a test part."""
+    if not 0 < count < ENOUGH_MASKS:
+        return ()
+    return (
+        f"images with a mask: {count} ({count - validate} in train, {validate} in val); with "
+        f"fewer than {ENOUGH_MASKS} there is no test part: add masks, or say each image's part in "
+        "a column split of labels.csv, or, for a final fit on all masks, use --train-on train+val",
+    )
 
 
 def _without_ignored(classes: tuple[str, ...], ignore_index: int | None) -> tuple[str, ...]:
