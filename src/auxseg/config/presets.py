@@ -8,12 +8,15 @@ from typing import Any
 
 from auxseg.errors import UsageError
 
+#: Decay of the weights' average, which follows the last 1 / (1 − decay) steps.
+EMA = 0.99
+
 #: What the ``unet-…`` presets start from (docs/experiments.md).
 UNET_RECIPE: dict[str, Any] = {
     "training.lr": 1e-3,
     "training.encoder_lr": 0.3,
     "training.batch_size": 8,
-    "training.ema": 0.99,
+    "training.ema": EMA,
     "tasks.options": {"segmentation": {"loss": "ce+dice"}},
 }
 

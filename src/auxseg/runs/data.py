@@ -6,8 +6,9 @@ from auxseg import assembly
 from auxseg.config import Config, DataConfig
 from auxseg.data import Dataset
 from auxseg.data.kept import KeptSplit
-from auxseg.errors import UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.runs.directory import RunDirectory
+from auxseg.tasks import TASKS
 from auxseg.types import ClassNames
 
 
@@ -69,6 +70,16 @@ def split_to_refit(run: RunDirectory, data: DataConfig) -> KeptSplit | None:
     if any(getattr(before, key) != getattr(data, key) for key in deciding):
         return None
     return run.read_split()
+
+
+def check_bare(config: Config, data: assembly.Data) -> None:
+    """Raises :class:`DataError` where a task asks a teacher and there is no photo to ask it of."""
+    asking = [name for name in config.tasks.names if TASKS[name].ASKS_TEACHER]
+    if asking and not data.others:
+        raise DataError(
+            f"{', '.join(asking)}: learns from photos without a mask, and there is none to train "
+            "on; add some with --unlabelled DIR, or leave the task out"
+        )
 
 
 def check_classes(dataset: Dataset, classes: ClassNames) -> None:

@@ -23,10 +23,10 @@ from auxseg.config import Config, TrainingConfig
 from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
-from auxseg.runs.data import open_training_data
+from auxseg.runs.data import check_bare, open_training_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.settings import longer
-from auxseg.tasks import Task, asking
+from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
@@ -104,6 +104,7 @@ def train(
     _silence_lightning()
     trainer = _trainer(config, run, tasks, quiet)
     data = open_training_data(run, config, dataset, resume=resume, split=split)
+    check_bare(config, data)
     _check_labels(config, data, tasks)
     assembly.show_pixels(tasks, data)
     model = assembly.make_model(config, tasks)
@@ -256,11 +257,6 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
 def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -> None:
     """Every task needs a labelled training image, the primary one a validation image as well."""
     primary = next(iter(tasks))
-    if asking(tasks) and not data.others:
-        raise DataError(
-            f"{', '.join(asking(tasks))}: learns from photos without a mask, and there is none to "
-            "train on; add some with --unlabelled DIR, or leave the task out"
-        )
     parts: dict[str, tuple[str, ...]] = {"train": tuple(tasks)}
     if validates(config):
         parts["val"] = (primary,)

@@ -8,7 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 from auxseg.config import Config
+from auxseg.config.presets import EMA
 from auxseg.errors import UsageError
+from auxseg.tasks import TASKS
 
 #: How the candidates are combined: each alone, each alone and in pairs, or every subset.
 KINDS = ("single", "pairs", "all")
@@ -67,7 +69,8 @@ class Design:
         labels: numbers of masks, None for all.
         seeds: of every system; at least two tell anything.
         average: the target is measured as its mean over this many last epochs.
-        alone: whether each auxiliary task is also trained alone, for Δm.
+        alone: whether each auxiliary task is also trained alone, for Δm; one that reads the
+            target's output cannot be.
     """
 
     target: str
@@ -110,7 +113,7 @@ class Design:
         arms = [self.arm(chosen, labels) for labels in self.labels for chosen in self.sets]
         if self.alone:
             # --labels keeps N masks; a task without masks is the same with any number of them.
-            arms += [Arm((task,)) for task in self.auxiliary]
+            arms += [Arm((task,)) for task in self.auxiliary if not TASKS[task].READS_PRIMARY]
         return arms
 
     def runs(self, config: Config, out: Path) -> Iterator[Run]:
@@ -128,6 +131,16 @@ def with_tasks(config: Config, tasks: tuple[str, ...]) -> Config:
     return replace(
         config, tasks=replace(config.tasks, names=tasks, weights=weights, options=chosen)
     )
+
+
+def with_average(config: Config, tasks: tuple[str, ...]) -> Config:
+    """The configuration with an average of the weights, where one of these tasks needs one.
+
+    All systems of a study get it then, so that they differ in their tasks alone.
+    """
+    if config.training.ema is not None or not any(TASKS[task].ASKS_TEACHER for task in tasks):
+        return config
+    return replace(config, training=replace(config.training, ema=EMA))
 
 
 def _configured(config: Config, arm: Arm, seed: int) -> Config:

@@ -13,11 +13,12 @@ from auxseg.data import Dataset
 from auxseg.errors import DataError, TrainingError, UsageError
 from auxseg.experiments.launchers import Launcher, run_all
 from auxseg.experiments.study.confirm import confirm
-from auxseg.experiments.study.design import Design, Run, with_tasks
+from auxseg.experiments.study.design import Design, Run, with_average, with_tasks
 from auxseg.experiments.study.page import write_study
 from auxseg.experiments.study.results import Results, collect
 from auxseg.experiments.study.tables import confirmation_text, systems_table, verdicts
 from auxseg.report.tables import to_markdown
+from auxseg.runs.data import check_bare
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder
 from auxseg.tasks import TASKS
@@ -47,6 +48,7 @@ def study(
     check_folder(out)
     _check_tasks(config, design)
     config = with_tasks(config, (design.target, *design.auxiliary))
+    config = with_average(config, design.auxiliary)
     dataset = opened.dataset if opened else assembly.open_dataset(config.data)
     data = _check(design, config, dataset, opened)
     runs = list(design.runs(config, out))
@@ -74,8 +76,16 @@ def study(
 
 
 def teachable(config: Config, target: str, data: assembly.Data) -> tuple[str, ...]:
-    """The tasks besides the target that some training image has a label for."""
-    return tuple(name for name in TASKS if name != target and not _unlabelled(config, name, data))
+    """The tasks besides the target that some training image has a label for.
+
+    Those that ask a teacher are for photos without a mask, of which there may be some with the
+    one number of labels and none with the other: they want to be named.
+    """
+    return tuple(
+        name
+        for name, task in TASKS.items()
+        if name != target and not task.ASKS_TEACHER and not _unlabelled(config, name, data)
+    )
 
 
 def run_one(run: Run) -> str:
@@ -114,8 +124,10 @@ def _check(
     data = assembly.open_data(config, dataset, opened=opened)
     for labels in design.labels:
         drawn = replace(config, data=replace(config.data, labels=labels))
-        assembly.open_data(drawn, opened=data)
+        check_bare(config, assembly.open_data(drawn, opened=data))
     for name in (design.target, *design.auxiliary):
+        if TASKS[name].READS_PRIMARY:
+            continue
         alone = name == design.target or design.alone
         problem = _unlabelled(config, name, data)
         if problem is None and alone:
