@@ -13,6 +13,7 @@ from auxseg.errors import UsageError
 
 NAMES = tuple[str, ...]
 PAIR = tuple[float, float]
+WEIGHTS = str | list[float]
 
 
 def refused(hint: Any, value: object) -> str:
@@ -48,6 +49,10 @@ def refused(hint: Any, value: object) -> str:
         (int | tuple[int, ...] | str, "0,", (0,)),
         (int | tuple[int, ...] | str, [0, 1], (0, 1)),
         (int | tuple[int, ...] | str, "auto", "auto"),
+        (WEIGHTS, "balanced", "balanced"),
+        (WEIGHTS, "1,1,0.5", [1.0, 1.0, 0.5]),
+        (WEIGHTS, "[1, 0]", [1.0, 0.0]),
+        (WEIGHTS, [1, 2], [1.0, 2.0]),
         (dict[str, float], "{a: 1, b: 2e-1}", {"a": 1.0, "b": 0.2}),
         (dict[str, Any], {"a": Path("b")}, {"a": "b"}),
         (dict[str, dict[str, Any]], "{a: {b: [1, c]}}", {"a": {"b": [1, "c"]}}),
@@ -112,6 +117,8 @@ def test_numbers_of_a_pair_may_be_the_same() -> None:
         (NAMES, "[a", ["comma-separated", "'[a'"]),
         (NAMES, 5, ["comma-separated", "5"]),
         (NAMES, {"a": 1}, ["comma-separated"]),
+        (WEIGHTS, 5, ["text or comma-separated", "float", "5"]),
+        (WEIGHTS, ["a"], ["text or comma-separated", "['a']"]),
         (dict[str, float], "5", ["mapping", "'5'"]),
         (dict[str, float], {1: 2}, ["mapping"]),
         (dict[str, float], "{a: wide}", ["some.key.a", "float", "'wide'"]),

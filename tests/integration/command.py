@@ -43,7 +43,7 @@ class Outcome:
         return self
 
     def failed(self, status: int, *words: str) -> str:
-        """The one line on stderr, if the call failed as it should.
+        """The one line on stderr, beside warnings of training, if the call failed as it should.
 
         Args:
             status: the exit status that it should have.
@@ -51,7 +51,7 @@ class Outcome:
         """
         assert self.status == status, self.err or self.out
         assert self.err.endswith("\n")
-        lines = self.err.splitlines()
+        lines = [one for one in self.err.splitlines() if not one.startswith("warning: ")]
         assert len(lines) == 1, self.err
         assert lines[0].startswith("auxseg: ")
         for word in words:

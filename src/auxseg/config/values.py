@@ -45,9 +45,9 @@ def convert(key: str, hint: Any, value: Any) -> Any:
 
     Args:
         key: names the option in errors.
-        hint: ``int``, ``float``, ``bool``, ``str``, ``Path``, ``Any``, tuples and dicts of those,
-            and unions with each other and with None. A tuple of any length holds names: at least
-            one, none of them twice.
+        hint: ``int``, ``float``, ``bool``, ``str``, ``Path``, ``Any``, tuples, lists and dicts of
+            those, and unions with each other and with None. A tuple of any length holds names: at
+            least one, none of them twice. A list holds whatever it is given.
         value: text, which means the same on a command line and in a file, or a plain value.
 
     Raises:
@@ -67,6 +67,8 @@ def _as(key: str, hint: Any, value: Any) -> Any:
         return _member(key, get_args(hint), value)
     if origin is tuple:
         return _sequence(key, get_args(hint), value)
+    if origin is list:
+        return [_as(key, get_args(hint)[0], item) for item in _items(value)]
     if origin is dict:
         return _mapping(key, get_args(hint)[1], value)
     return _READERS[hint](value)
@@ -190,8 +192,8 @@ def describe(hint: Any) -> str:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(describe(part) for part in parts)
-    if origin is tuple:
-        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+    if origin in (tuple, list):
+        count = f"{len(parts)} " if origin is tuple and parts[-1] is not Ellipsis else ""
         return f"{count}comma-separated values ({_NAMES[parts[0]]})"
     if origin is dict:
         return "a mapping such as {name: value}"

@@ -40,6 +40,21 @@ class MetricInfo:
     digits: int = 3
 
 
+@dataclass(frozen=True)
+class Remarks:
+    """What a validation shows that its metrics do not say in words.
+
+    Each is one line, which reads on from the task's name; empty where there is nothing to say.
+
+    Attributes:
+        during: worth saying while there is time to stop, if it stays so.
+        after: worth saying of the weights that are kept, when training is over.
+    """
+
+    during: str = ""
+    after: str = ""
+
+
 class TaskMetrics(nn.Module, ABC):
     """A task's metrics, pooled over a data set; states add up over processes (torchmetrics)."""
 
@@ -62,6 +77,10 @@ class TaskMetrics(nn.Module, ABC):
     @abstractmethod
     def compute(self) -> dict[str, MetricValue]:
         """Every metric by name; None where no sample had a label."""
+
+    def remarks(self) -> Remarks:
+        """What is to be said of everything added; like :meth:`compute` it waits for processes."""
+        return Remarks()
 
     @abstractmethod
     def reset(self) -> None:

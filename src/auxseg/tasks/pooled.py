@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from auxseg.tasks.base import MetricValue, TaskMetrics
+from auxseg.tasks.base import MetricValue, Remarks, TaskMetrics
 
 
 class PooledMetrics(TaskMetrics):
@@ -22,6 +22,7 @@ class PooledMetrics(TaskMetrics):
         size: how many numbers an image adds, S.
         counts: predictions and targets of N labelled images → what each adds, (N, S).
         metrics: the sums, float64 (S,) → every metric by name.
+        remarks: the sums → what is to be said of them; by default nothing.
     """
 
     def __init__(
@@ -29,19 +30,27 @@ class PooledMetrics(TaskMetrics):
         size: int,
         counts: Callable[[Tensor, Tensor], Tensor],
         metrics: Callable[[np.ndarray], dict[str, MetricValue]],
+        remarks: Callable[[np.ndarray], Remarks] = lambda sums: Remarks(),
     ) -> None:
         super().__init__()
         self.sums = SumOfCounts(size)
-        self._counts, self._metrics = counts, metrics
+        self._counts, self._metrics, self._remarks = counts, metrics, remarks
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
         self.sums.update(self._counts(prediction, value))
 
     def compute(self) -> dict[str, MetricValue]:
+        return self._metrics(self._pooled())
+
+    def remarks(self) -> Remarks:
+        return self._remarks(self._pooled())
+
+    def _pooled(self) -> np.ndarray:
+        """The sums over all processes, float64 (S,)."""
         if not self.sums.update_called:  # torchmetrics warns otherwise
             self.sums.update(torch.zeros(0, len(self.sums.total), device=self.sums.device))
         # torchmetrics makes a scalar of a single number.
-        return self._metrics(self.sums.compute().numpy().reshape(-1))
+        return np.asarray(self.sums.compute().numpy().reshape(-1))
 
     def reset(self) -> None:
         self.sums.reset()

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import DataError, UsageError
-from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import MetricInfo, MetricValue, Remarks, Task, TaskMetrics
+from auxseg.tasks.missed import missed_classes
 from auxseg.tasks.pooled import PooledMetrics, known
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
 
@@ -110,7 +111,7 @@ class Segmentation(Task):
 
     def metrics(self) -> TaskMetrics:
         """See :meth:`pooled`."""
-        return PooledMetrics(3 * len(self.classes.mask), self.pixels, self.pooled)
+        return PooledMetrics(3 * len(self.classes.mask), self.pixels, self.pooled, self.remarks)
 
     def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
         """``iou``: the mean over the classes that an image's mask or prediction holds."""
@@ -163,6 +164,18 @@ class Segmentation(Task):
             "pixel_accuracy": float(hits.sum() / actual.sum()),
             "iou_per_class": [known(value) for value in iou],
         }
+
+    def remarks(self, sums: np.ndarray) -> Remarks:
+        """Which classes a validation did not find, from sums of :meth:`pixels`, (3K,)."""
+        hits, union, actual = sums.reshape(-1, 3).T
+        found = union - actual + hits
+        return missed_classes(self.classes.mask, hits, found, actual, self._remedies())
+
+    def _remedies(self) -> list[str]:
+        """Options that give rare classes more weight, and are not in use."""
+        weighted = self.balanced or self.class_weights is not None
+        unused = {"class_weights balanced": not weighted, "loss ce+dice": not self.with_dice}
+        return [f"--tasks.options.segmentation.{one}" for one, free in unused.items() if free]
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Class indices at the photo's size, uint8 (H, W): logits are enlarged, then compared."""

@@ -31,6 +31,7 @@ from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.remarks import TellRemarks
 from auxseg.training.teacher import Teacher
 
 
@@ -227,7 +228,7 @@ def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: b
     bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
     callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better), OnSchedule()]
     if not quiet:
-        callbacks.append(EpochBar(primary) if bar else EpochLines(primary))
+        callbacks += [EpochBar(primary) if bar else EpochLines(primary), TellRemarks(run)]
     training, devices = config.training, config.training.devices
     try:
         return pl.Trainer(

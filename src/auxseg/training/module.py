@@ -18,7 +18,7 @@ from auxseg.config import TrainingConfig
 from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.seeding import keyed_seed
-from auxseg.tasks import LabelledMean, MetricValue, Task, completed
+from auxseg.tasks import LabelledMean, MetricValue, Remarks, Task, completed
 from auxseg.training.lessons import Lessons
 from auxseg.training.optimizer import make_optimizer, make_schedule
 from auxseg.training.step import (
@@ -42,6 +42,7 @@ class MultiTaskModule(pl.LightningModule):
 
     Attributes:
         validation: metrics of the last validation, ``TASK/METRIC`` → value, losses among them.
+        remarks: what the tasks have to say of it, by task.
         train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``, and what a teacher
             taught (:class:`Lessons`).
         seen_losses: losses of the last step that was looked at, for the progress bar.
@@ -69,6 +70,7 @@ class MultiTaskModule(pl.LightningModule):
         self._unseen: list[Mapping[str, Tensor]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
+        self.remarks: dict[str, Remarks] = {}
         self.train_losses: dict[str, MetricValue] = {}
 
     @property
@@ -260,6 +262,7 @@ class MultiTaskModule(pl.LightningModule):
         for name, metrics in self.metrics.items():
             for metric, value in metrics.compute().items():  # type: ignore[operator]
                 self.validation[f"{name}/{metric}"] = value
+            self.remarks[name] = metrics.remarks()  # type: ignore[operator]
             metrics.reset()  # type: ignore[operator]
         self._log({f"val/{name}": value for name, value in self.validation.items()})
 
