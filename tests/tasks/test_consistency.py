@@ -181,3 +181,17 @@ def test_pieces_have_the_share_that_they_should() -> None:
     assert min(shares) < 0.05
     assert PIECE_SHARE[1] * 0.8 < max(shares) <= PIECE_SHARE[1] + 0.01
     assert drawn_piece(np.random.default_rng(0), 100, 100, 0.0) == (0, 0, 0, 0)
+
+
+# -- classes that are never taught ----------------------------------------------------------------
+
+
+def test_a_class_that_the_masks_have_and_the_teacher_never_names() -> None:
+    task = Consistency(ClassNames(("road", "pole", "sign"), ()))
+    assert task.counts_pixels
+    task.see_pixels(np.array([90, 10, 0]))
+    said = task.lacking([500, 0, 0])
+    assert "pole" in said.during
+    assert "sign" not in said.during
+    assert said.after == said.during
+    assert task.lacking([500, 1, 0]).during == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -209,6 +209,14 @@ class Task(ABC):
 
         Args:
             value: a completed one.
+        """
+        raise NotImplementedError(f"{self.NAME} asks no teacher")
+
+    def lacking(self, pixels: Sequence[int]) -> Remarks:
+        """What is to be said of an epoch's lessons.
+
+        Args:
+            pixels: that the teacher gave each class.
         """
         raise NotImplementedError(f"{self.NAME} asks no teacher")
 

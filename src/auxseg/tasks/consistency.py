@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import UsageError
-from auxseg.tasks.base import MetricInfo, MetricValue, Task, TaskMetrics
+from auxseg.tasks.base import MetricInfo, MetricValue, Remarks, Task, TaskMetrics
+from auxseg.tasks.missed import listed
 from auxseg.tasks.pooled import PooledMetrics, known
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.tasks.strong import distorted, drawn_piece, generators, inside
@@ -65,6 +67,7 @@ class Consistency(Task):
         self.threshold, self.cutmix = threshold, cutmix
         self.strength, self.ramp = strength, ramp
         self._segmentation = Segmentation(classes)
+        self._masked: list[str] = []
 
     @property
     def head(self) -> HeadSpec:
@@ -113,6 +116,30 @@ class Consistency(Task):
         classes = torch.arange(len(self.classes.mask), device=value.device).view(-1, 1)
         each = (value.flatten()[None] == classes).sum(dim=1)
         return torch.cat([each, each.new_full((1,), value.numel())])
+
+    @property
+    def counts_pixels(self) -> bool:
+        return True
+
+    def see_pixels(self, pixels: np.ndarray) -> None:
+        """Takes note of the classes that the masks hold: the teacher should find them, too."""
+        self._masked = [name for name, n in zip(self.classes.mask, pixels, strict=True) if n]
+
+    def lacking(self, pixels: Sequence[int]) -> Remarks:
+        """The classes of the masks that the teacher was sure of nowhere.
+
+        Args:
+            pixels: that it gave each class in an epoch.
+        """
+        found = {name for name, n in zip(self.classes.mask, pixels, strict=True) if n}
+        missed = [name for name in self._masked if name not in found]
+        if not missed:
+            return Remarks()
+        remark = (
+            f"teaches no pixel of {listed(missed)}: the teacher was never sure of one; longer "
+            f"training or a lower --tasks.options.{self.NAME}.threshold may help"
+        )
+        return Remarks(remark, remark)
 
     def weight_at(self, progress: float) -> float:
         if progress >= self.ramp:

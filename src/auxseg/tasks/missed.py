@@ -35,14 +35,14 @@ def missed_classes(
     during = after = ""
     if len(there) > 1 and len(predicted) == 1:
         (only,) = predicted
-        others = _listed([names[number] for number in there if number != only])
+        others = listed([names[number] for number in there if number != only])
         during = (
             f"predicts only {names[only]} on all validation images, whose masks also hold "
             f"{others}; {_advice(['a higher --training.lr', *remedies])}"
         )
     if missed:
         shares = 100 * actual / actual.sum()
-        listed = _listed([f"{names[number]} ({shares[number]:.3g} %)" for number in missed])
+        listed = listed([f"{names[number]} ({shares[number]:.3g} %)" for number in missed])
         after = (
             "finds not one pixel of these classes (with their share of the labelled validation "
             f"pixels): {listed}; {_advice(remedies)}"
@@ -50,7 +50,7 @@ def missed_classes(
     return Remarks(during, after)
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """The first ones, and how many more there are."""
     more = len(items) - MOST_NAMED
     return ", ".join(items[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from auxseg.tasks import MetricValue, Task, asking
+from auxseg.tasks import MetricValue, Remarks, Task, asking
 from auxseg.tasks.pooled import SumOfCounts
 
 
@@ -19,9 +19,9 @@ class Lessons(nn.Module):
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         super().__init__()
-        self._classes = {name: tasks[name].classes.mask for name in asking(tasks)}
+        self._tasks = {name: tasks[name] for name in asking(tasks)}
         self._sums = nn.ModuleDict(
-            {name: SumOfCounts(len(classes) + 1) for name, classes in self._classes.items()}
+            {name: SumOfCounts(len(task.classes.mask) + 1) for name, task in self._tasks.items()}
         )
 
     def add(self, lessons: Mapping[str, Tensor]) -> None:
@@ -34,6 +34,10 @@ class Lessons(nn.Module):
         assert isinstance(sums, SumOfCounts)
         return sums
 
+    def remarks(self) -> dict[str, Remarks]:
+        """Task → what is to be said of the steps since the epoch's start."""
+        return {name: task.lacking(self._pixels(name)[:-1]) for name, task in self._tasks.items()}
+
     def take(self) -> dict[str, MetricValue]:
         """The epoch's shares by name; starts anew.
 
@@ -41,14 +45,18 @@ class Lessons(nn.Module):
         ``TASK/pseudo_labels/CLASS`` each class's part of these; None where there are none.
         """
         values: dict[str, MetricValue] = {}
-        for name, classes in self._classes.items():
-            sums = self._sum(name)
-            if not sums.update_called:  # torchmetrics warns otherwise; all processes take part
-                sums.update(sums.total[None])
-            *each, total = sums.compute().tolist()
-            sums.reset()
+        for name, task in self._tasks.items():
+            *each, total = self._pixels(name)
+            self._sum(name).reset()
             sure = sum(each)
             values[f"{name}/confident"] = sure / total if total else None
-            for title, pixels in zip(classes, each, strict=True):
+            for title, pixels in zip(task.classes.mask, each, strict=True):
                 values[f"{name}/pseudo_labels/{title}"] = pixels / sure if sure else None
         return values
+
+    def _pixels(self, name: str) -> list[int]:
+        """Of each class, and all; every process takes part in adding them up."""
+        sums = self._sum(name)
+        if not sums.update_called:  # torchmetrics warns otherwise
+            sums.update(sums.total[None])
+        return [int(one) for one in sums.compute().tolist()]

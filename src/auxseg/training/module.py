@@ -264,6 +264,8 @@ class MultiTaskModule(pl.LightningModule):
                 self.validation[f"{name}/{metric}"] = value
             self.remarks[name] = metrics.remarks()  # type: ignore[operator]
             metrics.reset()  # type: ignore[operator]
+        if 2 * self.global_step >= self.total_steps:  # a young teacher is sure of little
+            self.remarks |= self.lessons.remarks()
         self._log({f"val/{name}": value for name, value in self.validation.items()})
 
     def take_image_counts(self) -> tuple[np.ndarray, np.ndarray] | None:
