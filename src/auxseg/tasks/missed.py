@@ -42,10 +42,10 @@ def missed_classes(
         )
     if missed:
         shares = 100 * actual / actual.sum()
-        listed = listed([f"{names[number]} ({shares[number]:.3g} %)" for number in missed])
+        shown = listed([f"{names[number]} ({shares[number]:.3g} %)" for number in missed])
         after = (
             "finds not one pixel of these classes (with their share of the labelled validation "
-            f"pixels): {listed}; {_advice(remedies)}"
+            f"pixels): {shown}; {_advice(remedies)}"
         )
     return Remarks(during, after)
 
