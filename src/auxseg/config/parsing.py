@@ -85,7 +85,8 @@ def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:
     for key, item in leaves():
         for other in item.metadata["replaces"] if key in given else ():
             if other in given:
-                raise UsageError(f"{key} and {other} exclude each other; give one of them")
+                first, second = sorted((key, other))
+                raise UsageError(f"{first} and {second} exclude each other; give one")
             merged.pop(other, None)
 
 
