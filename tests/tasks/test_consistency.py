@@ -80,7 +80,8 @@ def test_metrics_by_hand() -> None:
     found = torch.tensor([[[0, 0], [1, 1]]])
     metrics.update(logits(0.9, found), Target(value, torch.tensor([True])))
     assert metrics.compute() == {"agreement": pytest.approx(2 / 3), "confident": 0.75}
-    assert task.teaching(value).tolist() == [1, 2, 4]
+    assert task.teaching(Target(value, torch.tensor([True]))).tolist() == [1, 2, 4]
+    assert task.teaching(Target(value, torch.tensor([False]))).tolist() == [0, 0, 0]
 
 
 def test_without_a_confident_pixel_there_is_no_agreement() -> None:

@@ -204,12 +204,8 @@ class Task(ABC):
         """
         raise NotImplementedError(f"{self.NAME} asks no teacher")
 
-    def teaching(self, value: Tensor) -> Tensor:
-        """What the teacher taught: pixels of each class, and all pixels, int64 (K + 1,).
-
-        Args:
-            value: a completed one.
-        """
+    def teaching(self, target: Target) -> Tensor:
+        """What a completed target teaches: pixels of each class, and all pixels, int64 (K + 1,)."""
         raise NotImplementedError(f"{self.NAME} asks no teacher")
 
     def lacking(self, pixels: Sequence[int]) -> Remarks:

@@ -110,12 +110,14 @@ class Consistency(Task):
         pasted = inside(value[:, 1:], *found.shape[-2:])
         return torch.where(pasted, found[value[:, 0]], found)
 
-    def teaching(self, value: Tensor) -> Tensor:
+    def teaching(self, target: Target) -> Tensor:
         """Pixels that the teacher gives each class, and all pixels: int64 (K + 1,)."""
-        # Not bincount: a GPU would have to be waited for.
-        classes = torch.arange(len(self.classes.mask), device=value.device).view(-1, 1)
-        each = (value.flatten()[None] == classes).sum(dim=1)
-        return torch.cat([each, each.new_full((1,), value.numel())])
+        # Neither bincount nor an index: a GPU would have to be waited for.
+        classes = torch.arange(len(self.classes.mask), device=target.value.device)
+        pixels = target.value.flatten(1)
+        given = (pixels[:, None] == classes.view(-1, 1)).sum(dim=2)  # (N, K)
+        everything = torch.full_like(given[:, :1], pixels.shape[1])
+        return (torch.cat([given, everything], dim=1) * target.present[:, None]).sum(dim=0)
 
     @property
     def counts_pixels(self) -> bool:

@@ -64,7 +64,7 @@ def taught(
     """
     assert batch.asked is not None
     targets = completed(tasks, batch.targets, teacher(batch.asked))
-    lessons = {name: tasks[name].teaching(targets[name].value) for name in asking(tasks)}
+    lessons = {name: tasks[name].teaching(targets[name]) for name in asking(tasks)}
     sure = torch.stack([pixels[:-1].sum() for pixels in lessons.values()]).float()
     believed = dict(zip(lessons, average(sure).tolist(), strict=True))
     return Taught(
