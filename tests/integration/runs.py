@@ -21,6 +21,7 @@ DOCUMENTED = {
     "edges": ("f1",),
     "colorization": ("psnr", "ab_error"),
     "boundary": ("f1",),
+    "distance": ("mae",),
 }
 
 

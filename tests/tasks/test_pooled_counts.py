@@ -33,6 +33,7 @@ PERFECT: dict[str, Callable[[Tensor], Tensor]] = {
     "denoising": lambda value: value - 0.5,
     "edges": lambda value: value - 0.5,
     "boundary": lambda value: value - 0.5,
+    "distance": lambda value: value,
     "colorization": lambda value: value[:, 1:],
 }
 

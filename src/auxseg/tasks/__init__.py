@@ -15,6 +15,7 @@ from auxseg.tasks.boundary import Boundary
 from auxseg.tasks.classification import Classification
 from auxseg.tasks.colorization import Colorization
 from auxseg.tasks.denoising import Denoising
+from auxseg.tasks.distance import Distance
 from auxseg.tasks.edges import Edges
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.tasks.views import MODES, Views
@@ -37,6 +38,6 @@ TASKS: dict[str, type[Task]] = {
     task.NAME: task
     for task in (
         *(Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization),
-        Boundary,
+        *(Boundary, Distance),
     )
 }
