@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from auxseg.assembly import make_augment
+from auxseg.config import AugmentationConfig
 from auxseg.data.decode import read_image, stretch
 from auxseg.tasks import TASKS, MetricValue, Task, masked_mean
 from auxseg.types import ClassNames, LabelledImages, Sample, Target
@@ -222,7 +224,8 @@ def test_the_truth_is_drawn_as_the_prediction_is(task: Task) -> None:
     assert picture.shape == other.shape == image.shape
     assert picture.dtype == other.dtype == np.uint8
     if task.LAYER is None:
-        assert (truth.shape, truth.dtype) == (predicted.shape, predicted.dtype)
+        if isinstance(truth, np.ndarray):
+            assert (truth.shape, truth.dtype) == (predicted.shape, predicted.dtype)
         assert bool((picture != other).any())
     else:
         assert bool((picture != image).any())
@@ -304,9 +307,12 @@ def is_noisy(task: Task, images: LabelledImages) -> bool:
     return not torch.equal(shown(task, images, SEED), shown(task, images, None))
 
 
-def test_only_denoising_sees_noise(random_images: Images) -> None:
+def test_views_that_are_random(random_images: Images) -> None:
+    """Of those whose target is drawn too, what is random is not noise on something else."""
     noisy = {name for name in TASKS if is_noisy(TASKS[name](CLASSES), random_images())}
-    assert noisy == {"denoising"}
+    drawn = {name for name in TASKS if TASKS[name].DRAWS_TARGET}
+    assert noisy - drawn == {"denoising"}
+    assert drawn <= noisy
 
 
 @pytest.mark.parametrize("seed", [SEED, None])
@@ -330,10 +336,33 @@ def test_making_an_example_changes_no_image(task: Task, random_images: Images) -
 
 
 def test_an_example_holds_the_target_of_the_images(task: Task, random_images: Images) -> None:
+    """Where that is drawn with the view, another one of the same form."""
     images = random_images(missing=[1])
     found, expected = task.example(images, SEED).target, task.target(images)
-    assert torch.equal(found.value, expected.value)
+    assert torch.equal(found.value, expected.value) is not task.DRAWS_TARGET
+    assert (found.value.shape, found.value.dtype) == (expected.value.shape, expected.value.dtype)
     assert torch.equal(found.present, expected.present)
+
+
+def test_no_two_tasks_draw_the_same_random_numbers(
+    random_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one draw those that augment: no key of a random generator serves twice."""
+    keys: list[tuple[int, ...]] = []
+    real = np.random.default_rng
+
+    def spy(key: tuple[int, ...]) -> np.random.Generator:
+        keys.append(tuple(np.atleast_1d(key).tolist()))
+        return real(key)
+
+    images = random_images()
+    monkeypatch.setattr(np.random, "default_rng", spy)
+    make_augment(AugmentationConfig())(images, SEED)
+    for name in TASKS:
+        TASKS[name](CLASSES).example(images, SEED)
+    assert len(keys) > len(images.image)
+    draws = [real(key).standard_normal() for key in keys]
+    assert len(set(draws)) == len(draws)
 
 
 @pytest.mark.parametrize("seed", [SEED, None])
