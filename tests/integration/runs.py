@@ -22,6 +22,7 @@ DOCUMENTED = {
     "colorization": ("psnr", "ab_error"),
     "boundary": ("f1",),
     "distance": ("mae",),
+    "rotation": ("accuracy",),
 }
 
 

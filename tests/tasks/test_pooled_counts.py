@@ -34,6 +34,7 @@ PERFECT: dict[str, Callable[[Tensor], Tensor]] = {
     "edges": lambda value: value - 0.5,
     "boundary": lambda value: value - 0.5,
     "distance": lambda value: value,
+    "rotation": lambda value: F.one_hot(value, 4).float(),
     "colorization": lambda value: value[:, 1:],
 }
 
@@ -62,7 +63,7 @@ def random_prediction(task: Task, target: Target, seed: int) -> Tensor:
 
 
 def batches(task: Task, make: Images, number: int = 3) -> list[tuple[Tensor, Target]]:
-    targets = [task.target(some_images(make, seed)) for seed in range(number)]
+    targets = [task.example(some_images(make, seed), seed).target for seed in range(number)]
     return [(random_prediction(task, target, seed), target) for seed, target in enumerate(targets)]
 
 
@@ -105,7 +106,7 @@ def test_pooled_over_a_draw_of_images_it_is_the_metric_of_these(
 
 
 def test_a_perfect_prediction_reaches_the_optimum(task: Task, random_images: Images) -> None:
-    target = task.target(some_images(random_images, 0))
+    target = task.example(some_images(random_images, 0), 0).target
     counts = counts_of(task, PERFECT[task.NAME](target.value), target)
     optimum = next(iter(task.METRICS.values())).optimum
     assert float(task.pool(counts.sum(axis=0))) == pytest.approx(optimum, abs=1e-6)
