@@ -23,6 +23,7 @@ DOCUMENTED = {
     "boundary": ("f1",),
     "distance": ("mae",),
     "rotation": ("accuracy",),
+    "inpainting": ("psnr",),
 }
 
 

@@ -34,6 +34,7 @@ PERFECT: dict[str, Callable[[Tensor], Tensor]] = {
     "edges": lambda value: value - 0.5,
     "boundary": lambda value: value - 0.5,
     "distance": lambda value: value,
+    "inpainting": lambda value: value - 0.5,
     "rotation": lambda value: F.one_hot(value, 4).float(),
     "colorization": lambda value: value[:, 1:],
 }

@@ -128,10 +128,13 @@ def test_minimising_the_loss_brings_every_metric_to_its_optimum(
     target = task.target(random_images())
     prediction = random_prediction(task, 4, 32).requires_grad_()
     optimizer = torch.optim.Adam([prediction], lr=0.05)
-    for _ in range(400):
+    # An absolute error is as steep beside its minimum as far from it: smaller steps in the end.
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: 0.95 ** max(0, n - 350))
+    for _ in range(600):
         optimizer.zero_grad()
         task.loss(prediction, target.value).sum().backward()
         optimizer.step()
+        schedule.step()
     metrics = measured(task, (prediction.detach(), target))
     assert {name: metrics[name] for name in task.METRICS} == {
         name: pytest.approx(info.optimum, abs=1e-3) for name, info in task.METRICS.items()
@@ -274,8 +277,8 @@ def test_a_mirrored_image_has_the_mirrored_target(
 ) -> None:
     given = request.getfixturevalue(source)
     images: LabelledImages = given if isinstance(given, LabelledImages) else given()
-    if own_target.head.kind != "dense":
-        pytest.skip("the target is no picture")
+    if own_target.head.kind != "dense" or own_target.DRAWS_TARGET:
+        pytest.skip("the target is no picture of the image alone")
     target, other = (own_target.target(each).value for each in (images, mirrored(images)))
     differ = float((other.flip(-1) != target).float().sum())
     if own_target.NAME == "edges":

@@ -17,6 +17,7 @@ from auxseg.tasks.colorization import Colorization
 from auxseg.tasks.denoising import Denoising
 from auxseg.tasks.distance import Distance
 from auxseg.tasks.edges import Edges
+from auxseg.tasks.inpainting import Inpainting
 from auxseg.tasks.rotation import Rotation
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.tasks.views import MODES, Views
@@ -39,6 +40,6 @@ TASKS: dict[str, type[Task]] = {
     task.NAME: task
     for task in (
         *(Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization),
-        *(Boundary, Distance, Rotation),
+        *(Boundary, Distance, Rotation, Inpainting),
     )
 }
