@@ -21,6 +21,9 @@ DOCUMENTED = {
     "edges": ("f1",),
     "colorization": ("psnr", "ab_error"),
     "boundary": ("f1",),
+    "distance": ("mae",),
+    "rotation": ("accuracy",),
+    "inpainting": ("psnr",),
 }
 
 

@@ -145,6 +145,11 @@ def test_self_supervised_metrics_follow_the_paper_s_rows() -> None:
     assert titles.index("denoising PSNR (dB)") > titles.index("box L2 loss (paper)")
 
 
+def test_a_task_from_the_mask_has_its_rows_too() -> None:
+    cells = columns(result("mtan-3task", 0.8, **{"boundary/f1": 0.25}), result("mtan-color", 0.7))
+    assert cells["boundary F1"] == ["0.250", MISSING]
+
+
 def test_a_variant_of_a_preset_has_no_figure_of_the_paper() -> None:
     cells = columns(result("mtan-3task", 0.8, name="mtan-3task (balancer equal)"))
     assert cells[""] == ["mtan-3task (balancer equal)"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from auxseg.assembly import make_augment
-from auxseg.config import AugmentationConfig
 from auxseg.data.decode import read_image, stretch
 from auxseg.errors import UsageError
 from auxseg.tasks.denoising import Denoising
@@ -82,27 +79,6 @@ def test_the_target_is_the_clean_image(random_images: Images) -> None:
     target = Denoising(CLASSES).target(images)
     assert torch.equal(target.value, images.image)
     assert not torch.equal(Denoising(CLASSES).example(images, 0).view, target.value)
-
-
-def test_the_noise_is_not_the_stream_that_augments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one seed, epoch and image: no random number serves twice."""
-    keys: list[tuple[int, ...]] = []
-    real = np.random.default_rng
-
-    def spy(key: tuple[int, ...]) -> np.random.Generator:
-        keys.append(tuple(np.atleast_1d(key).tolist()))
-        return real(key)
-
-    images = replace(plain(0.5, size=16), epoch=4)
-    monkeypatch.setattr(np.random, "default_rng", spy)
-    Denoising(CLASSES).example(images, 7)
-    noise, count = set(keys), len(keys)
-    make_augment(AugmentationConfig())(images, 7)
-    augmentation = set(keys[count:])
-    assert len(noise) == count == 2
-    assert augmentation
-    draws = [{real(key).standard_normal() for key in part} for part in (noise, augmentation)]
-    assert not draws[0] & draws[1]
 
 
 # -- loss and metrics -----------------------------------------------------------------------------

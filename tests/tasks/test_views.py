@@ -156,6 +156,22 @@ def test_a_view_that_cannot_be_shared_is_refused_as_a_shared_one() -> None:
     }
 
 
+def test_alone_a_task_needs_no_view_that_others_can_use(random_images: Images) -> None:
+    given = {"denoising": Selfish(CLASSES)}
+    images = random_images()
+    made = Views(given, "shared").batch(images, seed=0).views
+    assert torch.equal(made["noisy"], given["denoising"].example(images, 0).view)
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.SHAREABLE])
+def test_what_is_of_no_use_to_others_is_a_view_of_its_own(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name}.*--views per-task"):
+        Views(tasks("segmentation", name), "shared")
+    routes = Views(tasks("segmentation", name, "edges"), "per-task").routes
+    found = {view: tuple(route.task for route in there) for view, there in routes.items()}
+    assert found == {"image": ("segmentation", "edges"), TASKS[name].VIEW: (name,)}
+
+
 class Reader(Denoising):
     """Stands for a task that reads the primary task's output, in a view of its own."""
 

@@ -29,8 +29,8 @@ class Prediction:
         photo: uint8 (H, W, 3), RGB.
         outputs: task name → what the task decodes (a mask, an :class:`ImageClass`, a box).
         overlay: uint8 (H, W, 3), the supervised tasks' outputs drawn over the photo.
-        pictures: task name → uint8 (H, W, 3), of tasks with a picture of their own (edges,
-            denoising, colorization).
+        pictures: task name → uint8 (H, W, 3), of tasks with a picture of their own, such as edges
+            and denoising.
         attention: ``TASK/encoder-J`` → float16 (C_J, H_J, W_J) in [0, 1], the attention mask of
             this task in block J, where it was asked for and the network has any.
     """

@@ -21,8 +21,11 @@ COLUMNS = 4
 #: Inches of one panel.
 PANEL = (2.7, 2.1)
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart.
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, then some of Paul Tol's.
+_PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+    *("#882255", "#999933", "#332288", "#44AA99"),
+)
 GREY = "#b8b8b8"
 #: Uninformed predictions cost about 1; what lies above this is cut off, to leave room for the rest.
 LARGEST_LOSS = 20.0

@@ -1,4 +1,4 @@
-"""Inputs and targets of the self-supervised tasks for one photo (the paper's Fig. 2)."""
+"""Inputs and targets of the tasks with a picture of their own (the paper's Fig. 2)."""
 
 from __future__ import annotations
 
@@ -22,23 +22,27 @@ AMPLIFIED = 16
 PLAIN = 158
 
 
-def panels(task: Task, photo: np.ndarray) -> dict[str, np.ndarray]:
-    """What a self-supervised task reads and what it should answer, title → picture.
+def panels(task: Task, sample: Sample) -> dict[str, np.ndarray]:
+    """What a task reads and what it should answer, title → picture.
 
     Args:
-        photo: uint8 (S, S, 3), RGB, at the training size.
+        sample: a photo at the training size, with its labels.
 
     Returns:
-        uint8 (S, S, 3) each: ``input``, ``target`` and, where the input is the photo with small
-        changes, ``change ×16``.
+        uint8 (S, S, 3) each: ``input``, ``target`` where the sample has the task's label, and,
+        where the input is the photo with small changes, ``change ×16``.
     """
-    image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+    image = torch.from_numpy(sample.image).permute(2, 0, 1)[None].float() / 255
     images = LabelledImages.without_labels(image)
-    view = task.example(images, EVALUATION_SEED).view
-    # Drawn on plain grey: what is to be answered, and nothing of what is given.
-    answer = task.picture(np.full_like(photo, PLAIN), task.label(Sample(photo)))
-    shown = {"input": _picture(view), "target": answer}
-    if task.VIEW != CLEAN and view.shape[1] == image.shape[1]:
+    # A photo's truth is that of the photo as it is, where its target depends on what was drawn.
+    view = task.view(images) if task.DRAWS_TARGET else task.example(images, EVALUATION_SEED).view
+    shown = {"input": _picture(view)}
+    truth = task.label(sample)
+    if truth is not None:
+        # Drawn on plain grey: what is to be answered, and nothing of what is given.
+        shown["target"] = task.picture(np.full_like(sample.image, PLAIN), truth)
+    altered = task.VIEW != CLEAN and view.shape[1] == image.shape[1]
+    if altered and not task.DRAWS_TARGET:
         shown[f"change ×{AMPLIFIED}"] = _picture(0.5 + AMPLIFIED * (view - image))
     return shown
 
@@ -50,17 +54,17 @@ def _picture(image: torch.Tensor) -> np.ndarray:
 
 
 def inputs_figure(
-    tasks: Sequence[Task], photo: np.ndarray, outputs: Mapping[str, Mapping[str, np.ndarray]]
+    tasks: Sequence[Task], sample: Sample, outputs: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Figure:
     """A row per task: photo, input, target, change, and what trained systems answer.
 
     Args:
-        photo: uint8 (S, S, 3) at the training size.
+        sample: a photo at the training size, with its labels.
         outputs: task name → system name → uint8 picture of its answer.
     """
     rows = []
     for task in tasks:
-        cells = {"photo": photo, **panels(task, photo)}
+        cells = {"photo": sample.image, **panels(task, sample)}
         cells |= {f"by {system}": shown for system, shown in outputs.get(task.NAME, {}).items()}
         rows.append((task.NAME, cells))
     columns = max(len(cells) for _, cells in rows)

@@ -35,27 +35,34 @@ def table_section(rows: list[list[str]], caption: str) -> Section:
 
 
 def inputs_section(photos: Photos) -> Section | None:
-    """Fig. 2, with what the systems answer; None without a self-supervised task."""
+    """Fig. 2, with what the systems answer; None without a task that has a picture of its own."""
     tasks: dict[str, Task] = {}
     outputs: dict[str, dict[str, np.ndarray]] = {}
     size = photos.data.arrays.images.shape[1]
-    photo = stretch(photos.read(photos.choices[0].index), size).image
+    sample = stretch(photos.read(photos.choices[0].index), size)
     for system, predictor in photos.predictors.items():
         for name, task in predictor.tasks.items():
-            if task.LABEL is None:
+            if task.LAYER is None:
                 tasks.setdefault(name, task)
-                answer = predictor.predict(photo, seed=EVALUATION_SEED).pictures[name]
+                seed = None if task.DRAWS_TARGET else EVALUATION_SEED
+                answer = predictor.predict(sample.image, seed=seed).pictures[name]
                 outputs.setdefault(name, {})[system] = answer
     if not tasks:
         return None
+    text = (
+        f"One {photos.split} photo at the training size. The target of colorization is drawn at "
+        "one lightness: what is to be predicted, and nothing of what is given. Beside the targets, "
+        "what the trained systems answer (the given lightness in the colours found)."
+    )
+    if any(task.DRAWS_TARGET for task in tasks.values()):
+        text += (
+            " The photo is shown as `auxseg predict` shows it: rotation sees it as it is, "
+            "inpainting with every other patch hidden; in training both are drawn."
+        )
     return Section(
-        "Fig. 2: inputs and targets of the self-supervised tasks",
-        [
-            f"One {photos.split} photo at the training size. The target of colorization is drawn "
-            "at one lightness: what is to be predicted, and nothing of what is given. Beside the "
-            "targets, what the trained systems answer (the given lightness in the colours found)."
-        ],
-        figures={"fig2-inputs": inputs_figure(list(tasks.values()), photo, outputs)},
+        "Fig. 2: inputs and targets of the auxiliary tasks",
+        [text],
+        figures={"fig2-inputs": inputs_figure(list(tasks.values()), sample, outputs)},
     )
 
 

@@ -17,7 +17,10 @@ from auxseg.tasks.classification import Classification
 from auxseg.tasks.colorization import Colorization
 from auxseg.tasks.consistency import Consistency
 from auxseg.tasks.denoising import Denoising
+from auxseg.tasks.distance import Distance
 from auxseg.tasks.edges import Edges
+from auxseg.tasks.inpainting import Inpainting
+from auxseg.tasks.rotation import Rotation
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.tasks.teacher import asking, completed
 from auxseg.tasks.views import MODES, Views
@@ -43,6 +46,6 @@ TASKS: dict[str, type[Task]] = {
     task.NAME: task
     for task in (
         *(Segmentation, Classification, BoundingBox, Denoising, Edges, Colorization),
-        *(Boundary, Consistency),
+        *(Boundary, Distance, Rotation, Inpainting, Consistency),
     )
 }

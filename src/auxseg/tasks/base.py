@@ -135,6 +135,9 @@ class Task(ABC):
         VIEW: name of the input it asks for; tasks of one view can share a forward pass.
         VIEW_CHANNELS: that input's channels, 1 or 3.
         SHAREABLE: whether that input may serve every task (``views: shared``).
+        DRAWS_TARGET: whether what is random in its view decides what it should answer. Then an
+            image shown as it is, by :meth:`view`, has another target (:meth:`target`) than in
+            training (:meth:`example`).
         READS_PRIMARY: whether it reads the primary task's output and has no head of its own.
         ASKS_TEACHER: whether it learns from images without the primary task's label, and what it
             should answer there is what a teacher answers (:meth:`complete`).
@@ -151,6 +154,7 @@ class Task(ABC):
     VIEW: ClassVar[str] = CLEAN
     VIEW_CHANNELS: ClassVar[int] = 3
     SHAREABLE: ClassVar[bool] = True
+    DRAWS_TARGET: ClassVar[bool] = False
     READS_PRIMARY: ClassVar[bool] = False
     ASKS_TEACHER: ClassVar[bool] = False
     WEIGHT: ClassVar[float]
@@ -193,7 +197,7 @@ class Task(ABC):
 
     @abstractmethod
     def target(self, images: LabelledImages) -> Target:
-        """What it should answer of images as they are."""
+        """What it should answer of images as :meth:`view` shows them."""
 
     def complete(self, value: Tensor, clean: Tensor) -> Tensor:
         """The target's value once the teacher has answered.
@@ -271,7 +275,10 @@ class Task(ABC):
 
     @abstractmethod
     def label(self, sample: Sample) -> Any | None:
-        """The truth in the form of :meth:`decode`, at the sample's size; None where unlabelled."""
+        """The truth of :meth:`view` in the form of :meth:`decode`, at the sample's size.
+
+        None where unlabelled.
+        """
 
     @abstractmethod
     def picture(self, photo: np.ndarray, decoded: Any) -> np.ndarray:

@@ -70,22 +70,30 @@ class Classification(Task):
     def picture(self, photo: np.ndarray, decoded: ImageClass) -> np.ndarray:
         """Writes class and probability into the top left corner, dark on light."""
         canvas = photo.copy()
-        text = decoded.name
-        if decoded.probability is not None:
-            text += f" {decoded.probability:.0%}"
-        # The text's size follows the photo's, and never exceeds its width.
-        (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
-        scale = min(max(photo.shape[:2]) / 600, 0.9 * photo.shape[1] / width)
-        stroke = max(1, round(2 * scale))
-        (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
-        margin = round(8 * scale)
-        corner = (width + 2 * margin, height + base + 2 * margin)
-        cv2.rectangle(canvas, (0, 0), corner, (255, 255, 255), cv2.FILLED)
-        cv2.putText(
-            canvas, text, (margin, margin + height), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20),
-            stroke, cv2.LINE_AA,
-        )  # fmt: skip
+        write_in_corner(canvas, decoded.name, decoded.probability)
         return canvas
+
+
+def write_in_corner(canvas: np.ndarray, text: str, probability: float | None) -> None:
+    """Writes a text, and how probable it is, into a picture's top left corner, dark on light.
+
+    Args:
+        canvas: uint8 (H, W, 3), which is changed.
+    """
+    if probability is not None:
+        text += f" {probability:.0%}"
+    # The text's size follows the picture's, and never exceeds its width.
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
+    scale = min(max(canvas.shape[:2]) / 600, 0.9 * canvas.shape[1] / width)
+    stroke = max(1, round(2 * scale))
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    margin = round(8 * scale)
+    corner = (width + 2 * margin, height + base + 2 * margin)
+    cv2.rectangle(canvas, (0, 0), corner, (255, 255, 255), cv2.FILLED)
+    cv2.putText(
+        canvas, text, (margin, margin + height), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20),
+        stroke, cv2.LINE_AA,
+    )  # fmt: skip
 
 
 class ClassificationMetrics(TaskMetrics):

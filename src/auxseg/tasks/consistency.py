@@ -42,6 +42,7 @@ class Consistency(Task):
     LABEL = None
     VIEW = "strong"
     SHAREABLE = False
+    DRAWS_TARGET = True
     READS_PRIMARY = True
     ASKS_TEACHER = True
     WEIGHT = 0.7  # segmentation's, as in UniMatch

@@ -86,11 +86,7 @@ class Denoising(Task):
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
         """The cleaned image at the photo's size, uint8 (H, W, 3), as sharp as the training size."""
-        image = F.interpolate(
-            to_image(prediction[None].float()), size, mode="bilinear", align_corners=False
-        )
-        levels = (255 * image[0].clamp(0, 1)).round().to(torch.uint8)
-        return levels.permute(1, 2, 0).cpu().numpy()
+        return to_photo(prediction, size)
 
     def label(self, sample: Sample) -> np.ndarray:
         return sample.image
@@ -103,6 +99,15 @@ class Denoising(Task):
 def to_image(prediction: Tensor) -> Tensor:
     """The head's output → RGB: zero stands for mid-grey, so training starts there."""
     return prediction + 0.5
+
+
+def to_photo(prediction: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """The head's output for one image, (3, S, S), at a photo's size: uint8 (H, W, 3), RGB."""
+    image = F.interpolate(
+        to_image(prediction[None].float()), size, mode="bilinear", align_corners=False
+    )
+    levels = (255 * image[0].clamp(0, 1)).round().to(torch.uint8)
+    return levels.permute(1, 2, 0).cpu().numpy()
 
 
 class DenoisingMetrics(TaskMetrics):

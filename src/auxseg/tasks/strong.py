@@ -13,7 +13,7 @@ from auxseg.colour import ColourChange
 from auxseg.types import LabelledImages
 
 #: Sets these random numbers apart from others of the same seed, epoch and image.
-_PURPOSE = 5
+_PURPOSE = 4
 
 #: How often colours change, colour goes altogether, and an image is blurred (UniMatch).
 COLOUR, GREY, BLUR = 0.8, 0.2, 0.5

@@ -38,7 +38,7 @@ class Views:
         askers: dict[str, Task] = {}
         for task in tasks.values():
             askers.setdefault(task.VIEW, task)
-        if mode == "shared":
+        if mode == "shared" and len(tasks) > 1:
             askers = _only(askers)
         self._askers = askers
         primary = next(iter(tasks))
