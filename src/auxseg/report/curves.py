@@ -21,6 +21,9 @@ COLUMNS = 4
 #: Inches of one panel.
 PANEL = (2.7, 2.1)
 
+#: Inches of an entry of a legend.
+ENTRY = (1.25, 0.16)
+
 #: Okabe and Ito's colours, which colour-blind readers can tell apart, then some of Paul Tol's.
 _PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
@@ -73,7 +76,7 @@ def loss_figure(systems: Sequence[System]) -> Figure:
         axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
     handles = [*keys({task: colour(task) for task in used}), *_styles()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
+    legend(figure, handles)
     return figure
 
 
@@ -89,7 +92,7 @@ def weights_figure(tuned: System, equal: System) -> Figure:
             _draw(axis, curve(system, column), colour)
         axis.set_title(title, fontsize=8, loc="left")
     finish(figure, axes, len(columns), "", share=False)
-    figure.legend(handles=keys(colours), loc="outside upper left", ncols=2, fontsize=7)
+    legend(figure, keys(colours))
     return figure
 
 
@@ -148,6 +151,14 @@ def finish(
 def keys(colours: Mapping[str, str]) -> list[Any]:
     """Entries of a legend: name → colour."""
     return [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+
+
+def legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Puts a legend above the panels, in as many lines as the figure's width asks for."""
+    columns = min(len(handles), max(1, int(figure.get_figwidth() / ENTRY[0])))
+    lines = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + ENTRY[1] * (lines - 1))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, fontsize=7)
 
 
 def _styles() -> list[Any]:
