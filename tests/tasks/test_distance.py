@@ -157,7 +157,7 @@ def test_the_loss_is_torch_s_over_the_known_pixels() -> None:
     value = torch.tensor([[[[0.5, -1.0], [1.0, UNKNOWN]]], [[[UNKNOWN] * 2] * 2]])
     prediction = torch.tensor([[[[0.0, 2.0], [1.0, 9.0]]], [[[3.0, 3.0], [3.0, 3.0]]]])
     known = F.smooth_l1_loss(torch.tensor([0.0, 2.0, 1.0]), torch.tensor([0.5, -1.0, 1.0]))
-    found = Distance(CLASSES).loss(prediction, value)
+    found = Distance(CLASSES, scale=1).loss(prediction, value)
     torch.testing.assert_close(found, torch.stack([known, torch.tensor(0.0)]))
 
 
