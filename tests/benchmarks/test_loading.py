@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from auxseg import assembly
 from auxseg.api import configure
-from auxseg.data.loaders import EpochSampler
+from auxseg.data.loaders import StepSampler
 from auxseg.types import IGNORE_INDEX, Batch
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -72,9 +72,11 @@ def both(root: Path, monkeypatch: pytest.MonkeyPatch, **augmentation: Any) -> tu
     views, augment = assembly.make_views(config, tasks), assembly.make_augment(config.augmentation)
     seed = config.training.seed
     usual = UsualPipeline(data, SIZE, tasks, views, augment, seed)
-    keys = list(EpochSampler(data.split.train, shuffle=True, seed=seed))[:10]
+    ours = assembly.make_train_loader(config, data, tasks)
+    assert isinstance(ours.batch_sampler, StepSampler)
+    keys = ours.batch_sampler.keys(0)
     loader: DataLoader[Any] = DataLoader(usual, batch_sampler=[keys], collate_fn=usual.collate)
-    return next(iter(loader)), next(iter(assembly.make_train_loader(config, data, tasks)))
+    return next(iter(loader)), next(iter(ours))
 
 
 def test_without_augmentation_both_give_the_same(
