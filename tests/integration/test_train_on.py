@@ -281,10 +281,10 @@ def test_a_tuned_run_takes_as_many_epochs_as_the_best_one(tuned: Path) -> None:
 
 
 def test_the_schedule_of_a_tuned_run_is_that_of_all_epochs(tuned: Path) -> None:
-    """28 images, 5 a step: 10 of 15 steps, of which the first is the warm-up."""
+    """28 images, at most 5 a step: 12 of 18 steps, of which the first is the warm-up."""
     (scheduler,) = checkpoint(tuned)["lr_schedulers"]
-    assert scheduler["last_epoch"] == 10
-    rate = 0.001 * 0.5 * (1 + math.cos(math.pi * 9 / 14))
+    assert scheduler["last_epoch"] == 12
+    rate = 0.001 * 0.5 * (1 + math.cos(math.pi * 11 / 17))
     assert scheduler["_last_lr"] == [pytest.approx(rate, rel=1e-9)] * 3
 
 
