@@ -23,7 +23,7 @@ from .command import TINY, auxseg
         (("study", "--jobs", "2", "--cluster", "local"), ("--jobs", "--cluster")),
         (("study", "--cluster", "local", "--collect"), ("--cluster", "--collect")),
         (("study", "--model.calibrate", "false"), ("model.calibrate", "model.weights")),
-        (("study", "--data.unlabelled_ratio", "2"), ("data.unlabelled_ratio", "data.unlabelled")),
+        (("study", "--training.validate_every", "2"), ("validate_every", "training.steps")),
         (("study", "--auxiliary", "bbox,bbox"), ("--auxiliary", "bbox", "twice")),
         (("study", "--auxiliary", ""), ("--auxiliary", "empty")),
         (("study", "--labels", "[]"), ("--labels", "empty")),
@@ -35,7 +35,7 @@ from .command import TINY, auxseg
             ("reproduce", "--presets", "segnet-1task-scratch", "--weights", "imagenet"),
             ("model.weights", "segnet-1task-scratch"),
         ),
-        (("reproduce", "--data.unlabelled_ratio", "2"), ("data.unlabelled_ratio",)),
+        (("reproduce", "--training.validate_every", "2"), ("training.validate_every",)),
     ],
 )
 def test_refused(line: Sequence[str], words: Sequence[str], tmp_path: Path) -> None:
