@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from auxseg.report.curves import colour, finish, keys, panels, titled
+from auxseg.report.curves import colour, finish, keys, legend, panels, titled
 from auxseg.report.systems import System
 
 #: Points of a curve: each is the mean over neighbouring steps.
@@ -60,8 +60,7 @@ def _figure(systems: Sequence[System], kind: str, title: str) -> Figure:
             axis.set_ylim(min(0.0, axis.get_ylim()[0]), 1.0)
         titled(axis, system.name)
     finish(figure, axes, len(systems), title, x="step")
-    handles = keys({task: colour(task) for task in used})
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=7)
+    legend(figure, keys({task: colour(task) for task in used}))
     return figure
 
 
