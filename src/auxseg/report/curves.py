@@ -131,8 +131,8 @@ def draw(axis: Axes, system: System, column: str, colour: str, x: str, style: st
     """
     values = curve(system, column)
     place = places(system, values, x)
-    look = {"color": colour, "linewidth": 1.4, "marker": ".", "markersize": 3}
-    axis.plot(place, mean_known(values), style, **look)
+    mean = mean_known(values)
+    axis.plot(place, mean, style, color=colour, linewidth=1.4, marker=".", markersize=3)
     if len(values) > 1:
         known = np.ma.masked_invalid(values)
         band = (edge.filled(math.nan) for edge in (known.min(axis=0), known.max(axis=0)))
