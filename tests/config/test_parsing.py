@@ -264,6 +264,17 @@ def test_an_empty_mapping_removes_what_lies_below() -> None:
     assert overlay(below, {"tasks.weights": {}})["tasks.weights"] == {}
 
 
+def test_options_of_tasks_that_a_layer_leaves_out_go_with_them() -> None:
+    """So a preset's options of its own tasks are in nobody's way."""
+    below = {"tasks.names": ("segmentation", "bbox"), "tasks.weights": {"bbox": 2.0}}
+    options = {"tasks.options": {"segmentation": {"loss": "ce+dice"}, "bbox": {}}}
+    merged = overlay(below, options, {"tasks.names": "segmentation,edges"})
+    assert merged["tasks.weights"] == {}
+    assert merged["tasks.options"] == {"segmentation": {"loss": "ce+dice"}}
+    given = {"tasks.names": "edges", "tasks.weights": {"bbox": 1.0}}
+    assert overlay(below, given)["tasks.weights"] == {"bbox": 1.0}  # told as a mistake later on
+
+
 def test_names_below_options_of_tasks() -> None:
     layers = {"tasks.options.bbox.scale": 3}, {"tasks.options.denoising.std": 4}
     found = overlay(*layers)["tasks.options"]

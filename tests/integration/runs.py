@@ -21,6 +21,10 @@ DOCUMENTED = {
     "edges": ("f1",),
     "colorization": ("psnr", "ab_error"),
     "boundary": ("f1",),
+    "consistency": ("agreement", "confident"),
+    "distance": ("mae",),
+    "rotation": ("accuracy",),
+    "inpainting": ("psnr",),
 }
 
 

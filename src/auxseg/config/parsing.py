@@ -25,6 +25,9 @@ from auxseg.errors import UsageError
 #: What a run's ``config.yaml`` holds beside its options.
 RUN_KEYS = ("version", "preset", "classes", "images", "weights_licence")
 
+#: Options that have a name per task below them.
+BY_TASK = {"tasks.weights", "tasks.options"}
+
 #: Dotted key → value. A key may also lie below an option that is a mapping:
 #: ``tasks.weights.bbox``.
 Layer = Mapping[str, Any]
@@ -65,6 +68,7 @@ def overlay(*layers: Layer) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for layer in layers:
         _drop_replaced(merged, layer)
+        _drop_left_out(merged, layer)
         for key, value in layer.items():
             option = _option_of(key)
             if option is None:
@@ -87,6 +91,14 @@ def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:
             if other in given:
                 raise UsageError(f"{key} and {other} exclude each other; give one of them")
             merged.pop(other, None)
+
+
+def _drop_left_out(merged: dict[str, Any], layer: Layer) -> None:
+    """Removes what lies below about tasks that a layer leaves out, such as a preset's options."""
+    if "tasks.names" in layer:
+        names = convert("tasks.names", hints()["tasks.names"], layer["tasks.names"])
+        for key in BY_TASK & merged.keys():
+            merged[key] = {task: value for task, value in merged[key].items() if task in names}
 
 
 def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

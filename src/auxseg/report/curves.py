@@ -22,17 +22,17 @@ COLUMNS = 4
 #: Inches of one panel.
 PANEL = (2.7, 2.1)
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart, without black, and further
-#: ones after Tol.
+#: Inches of an entry of a legend.
+ENTRY = (1.25, 0.16)
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, then some of Paul Tol's.
 _PALETTE = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-    *("#882255", "#999933", "#332288", "#7A4B21", "#5A6572"),
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+    *("#882255", "#999933", "#332288", "#44AA99"),
 )
 GREY = "#b8b8b8"
 #: Uninformed predictions cost about 1; what lies above this is cut off, to leave room for the rest.
 LARGEST_LOSS = 20.0
-#: Inches that an entry of a legend takes: its line, each character, and its height.
-KEY, CHARACTER, KEY_HEIGHT = 0.5, 0.062, 0.15
 
 
 def colour(task: str) -> str:
@@ -79,7 +79,8 @@ def loss_figure(systems: Sequence[System]) -> Figure:
     for axis in axes[: len(systems)]:
         axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
-    legend(figure, [*keys({task: colour(task) for task in used}), *styles()])
+    handles = [*keys({task: colour(task) for task in used}), *styles()]
+    legend(figure, handles)
     return figure
 
 
@@ -177,12 +178,10 @@ def keys(colours: Mapping[str, str]) -> list[Any]:
 
 
 def legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """Above the panels, in as many rows as the figure's width asks for; it grows by them."""
-    longest = max(len(handle.get_label()) for handle in handles)
-    fitting = int(figure.get_figwidth() / (KEY + CHARACTER * longest))
-    columns = max(1, min(fitting, len(handles)))
-    rows = -(-len(handles) // columns)
-    figure.set_figheight(figure.get_figheight() + KEY_HEIGHT * (rows - 1))
+    """Puts a legend above the panels, in as many lines as the figure's width asks for."""
+    columns = min(len(handles), max(1, int(figure.get_figwidth() / ENTRY[0])))
+    lines = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + ENTRY[1] * (lines - 1))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, fontsize=7)
 
 

@@ -27,6 +27,8 @@ from auxseg.tasks.segmentation import PALETTE
 
 #: More classes than colours are in the table alone.
 MOST_DRAWN = len(PALETTE)
+#: Characters of a class's name that a legend has room for.
+LONGEST = 16
 
 
 def taught(system: System) -> str | None:
@@ -67,7 +69,10 @@ def pseudo_labels_figure(systems: Sequence[System]) -> Figure | None:
         axis.set_ylim(-0.03, 1.03)
         titled(axis, system.name)
     finish(figure, axes, len(systems), "part of the pseudo-labels", x=x)
-    legend(figure, keys(colours))
+    handles = keys(colours)
+    for handle in handles:
+        handle.set_label(_cut(handle.get_label()))
+    legend(figure, handles)
     return figure
 
 
@@ -100,6 +105,10 @@ def pseudo_labels_table(
 
 def _classes(systems: Sequence[System]) -> list[str]:
     return list(dict.fromkeys(name for system in systems for name in system.classes.mask))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _column(system: System, name: str) -> str:

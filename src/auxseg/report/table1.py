@@ -51,8 +51,8 @@ class SystemResult:
 def table1(results: Sequence[SystemResult], *, comparable: bool = True) -> list[list[str]]:
     """Rows of cells in the paper's layout: a column per system, the paper's figure below ours.
 
-    The best of a row is :class:`Best`. Rows of the self-supervised tasks, which the paper's table
-    has not, follow where a system has such a task. Where a system ran with several seeds, the
+    The best of a row is :class:`Best`. Rows of further tasks, which the paper's table has
+    not, follow where a system has such a task. Where a system ran with several seeds, the
     interval of the mean stands below it, and in the end the difference to the first system.
 
     Args:
@@ -84,13 +84,13 @@ def table1(results: Sequence[SystemResult], *, comparable: bool = True) -> list[
 
 
 def _further(results: Sequence[SystemResult]) -> list[str]:
-    """Metric keys that a system has of tasks that the paper's rows do not speak of."""
+    """Metric keys of the tasks that the paper's table has not, where a system has them."""
+    in_paper = {key.split("/")[0] for key in paper.ROWS}
     present = {key for result in results for metrics in result.metrics for key in metrics}
-    told = {key.partition("/")[0] for key in paper.ROWS}
     return [
         f"{name}/{metric}"
         for name, task in TASKS.items()
-        if name not in told
+        if name not in in_paper
         for metric in task.metric_infos()
         if f"{name}/{metric}" in present
     ]
