@@ -11,6 +11,7 @@ from auxseg.assembly import CHOICES
 from auxseg.config import Config, flags, leaves
 from auxseg.config.command_line import Parser
 from auxseg.config.parsing import (
+    concerning,
     keywords,
     overlay,
     read_yaml,
@@ -264,15 +265,13 @@ def test_an_empty_mapping_removes_what_lies_below() -> None:
     assert overlay(below, {"tasks.weights": {}})["tasks.weights"] == {}
 
 
-def test_options_of_tasks_that_a_layer_leaves_out_go_with_them() -> None:
-    """So a preset's options of its own tasks are in nobody's way."""
-    below = {"tasks.names": ("segmentation", "bbox"), "tasks.weights": {"bbox": 2.0}}
-    options = {"tasks.options": {"segmentation": {"loss": "ce+dice"}, "bbox": {}}}
-    merged = overlay(below, options, {"tasks.names": "segmentation,edges"})
-    assert merged["tasks.weights"] == {}
-    assert merged["tasks.options"] == {"segmentation": {"loss": "ce+dice"}}
-    given = {"tasks.names": "edges", "tasks.weights": {"bbox": 1.0}}
-    assert overlay(below, given)["tasks.weights"] == {"bbox": 1.0}  # told as a mistake later on
+def test_a_preset_s_options_of_tasks_that_are_left_out_go_with_them() -> None:
+    """Else they would be refused as a mistake, which the user did not make."""
+    preset = {"training.lr": 1e-3, "tasks.options": {"segmentation": {"loss": "ce+dice"}}}
+    assert concerning(preset, {"training.lr": 1.0}) == preset
+    assert concerning(preset, {"tasks.names": "segmentation,edges"}) == preset
+    left = concerning(preset, {"tasks.names": "edges"})
+    assert left == {"training.lr": 1e-3, "tasks.options": {}}
 
 
 def test_names_below_options_of_tasks() -> None:

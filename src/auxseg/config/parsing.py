@@ -68,7 +68,6 @@ def overlay(*layers: Layer) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for layer in layers:
         _drop_replaced(merged, layer)
-        _drop_left_out(merged, layer)
         for key, value in layer.items():
             option = _option_of(key)
             if option is None:
@@ -83,6 +82,18 @@ def overlay(*layers: Layer) -> dict[str, Any]:
     return merged
 
 
+def concerning(layer: Layer, above: Layer) -> dict[str, Any]:
+    """A preset's layer, without its options of tasks that the layer above it leaves out."""
+    if "tasks.names" not in above:
+        return dict(layer)
+    names = convert("tasks.names", hints()["tasks.names"], above["tasks.names"])
+    chosen = {
+        key: {task: value for task, value in layer[key].items() if task in names}
+        for key in BY_TASK & layer.keys()
+    }
+    return {**layer, **chosen}
+
+
 def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:
     """Removes what a layer gives anew in another form, such as epochs where it gives steps."""
     given = {key for key, value in layer.items() if value is not None}
@@ -91,14 +102,6 @@ def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:
             if other in given:
                 raise UsageError(f"{key} and {other} exclude each other; give one of them")
             merged.pop(other, None)
-
-
-def _drop_left_out(merged: dict[str, Any], layer: Layer) -> None:
-    """Removes what lies below about tasks that a layer leaves out, such as a preset's options."""
-    if "tasks.names" in layer:
-        names = convert("tasks.names", hints()["tasks.names"], layer["tasks.names"])
-        for key in BY_TASK & merged.keys():
-            merged[key] = {task: value for task, value in merged[key].items() if task in names}
 
 
 def _united(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
