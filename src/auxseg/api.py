@@ -8,7 +8,7 @@ from typing import Any
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config
-from auxseg.config.parsing import Layer, keywords, to_config
+from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_config
 from auxseg.config.presets import preset as find_preset
 from auxseg.errors import UsageError
 from auxseg.predict import Predictor, load
@@ -65,10 +65,10 @@ def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = No
         given: the layers, the last one on top.
         resumed: a run directory, whose own options lie below the given ones.
     """
-    layers: list[Layer] = [find_preset(preset).defaults()]
-    if resumed is not None:
-        layers.append(RunDirectory(resumed).read_options(preset))
-    return to_config(preset, [*layers, *given], CHOICES)
+    own = [] if resumed is None else [RunDirectory(resumed).read_options(preset)]
+    above = [*own, *given]
+    below = concerning(find_preset(preset).defaults(), overlay(*above))
+    return to_config(preset, [below, *above], CHOICES)
 
 
 def _free_directory(preset: str) -> Path:

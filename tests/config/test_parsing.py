@@ -11,6 +11,7 @@ from auxseg.assembly import CHOICES
 from auxseg.config import Config, flags, leaves
 from auxseg.config.command_line import Parser
 from auxseg.config.parsing import (
+    concerning,
     keywords,
     overlay,
     read_yaml,
@@ -262,6 +263,15 @@ def test_later_layers_win_inside_mappings(above: dict[str, object]) -> None:
 def test_an_empty_mapping_removes_what_lies_below() -> None:
     below = {"tasks.weights": {"bbox": 1.0}}
     assert overlay(below, {"tasks.weights": {}})["tasks.weights"] == {}
+
+
+def test_a_preset_s_options_of_tasks_that_are_left_out_go_with_them() -> None:
+    """Else they would be refused as a mistake, which the user did not make."""
+    preset = {"training.lr": 1e-3, "tasks.options": {"segmentation": {"loss": "ce+dice"}}}
+    assert concerning(preset, {"training.lr": 1.0}) == preset
+    assert concerning(preset, {"tasks.names": "segmentation,edges"}) == preset
+    left = concerning(preset, {"tasks.names": "edges"})
+    assert left == {"training.lr": 1e-3, "tasks.options": {}}
 
 
 def test_names_below_options_of_tasks() -> None:

@@ -29,6 +29,7 @@ from auxseg.assembly.network import (
 )
 from auxseg.assembly.tasks import (
     answering,
+    class_pixels,
     make_balancer,
     make_tasks,
     make_views,
@@ -57,6 +58,7 @@ __all__ = [
     "assemble",
     "check",
     "check_weights",
+    "class_pixels",
     "connect",
     "dtype_of",
     "expects_others",

@@ -60,13 +60,23 @@ def show_pixels(tasks: Mapping[str, Task], data: Data) -> None:
     wanting = [task for task in tasks.values() if task.counts_pixels]
     if not wanting:
         return
+    pixels = class_pixels(data)
+    for task in wanting:
+        task.see_pixels(pixels)
+
+
+def class_pixels(data: Data) -> np.ndarray:
+    """How many pixels each class of the mask has, over the training masks that may be seen.
+
+    Returns:
+        int64 (K,).
+    """
     visible = data.reader.visible
     pixels = np.zeros(256, dtype=np.int64)
     for index in data.split.train:
         if visible[index]:
             pixels += np.bincount(data.arrays.masks[index].ravel(), minlength=256)
-    for task in wanting:
-        task.see_pixels(pixels[: len(task.classes.mask)])
+    return pixels[: len(data.dataset.classes.mask)]
 
 
 def make_views(config: Config, tasks: Mapping[str, Task]) -> Views:

@@ -28,7 +28,7 @@ def train(arguments: Sequence[str]) -> int:
         "--resume",
         action="store_true",
         help="continue the run in --out from its last checkpoint. Options that are not given are "
-        "the run's own; --epochs may be larger than it was",
+        "the run's own; --epochs, or --steps, may be larger than it was",
     )
     parser.add_argument(
         "--tuned",

@@ -25,6 +25,9 @@ from auxseg.errors import UsageError
 #: What a run's ``config.yaml`` holds beside its options.
 RUN_KEYS = ("version", "preset", "classes", "images", "weights_licence")
 
+#: Options that have a name per task below them.
+BY_TASK = {"tasks.weights", "tasks.options"}
+
 #: Dotted key → value. A key may also lie below an option that is a mapping:
 #: ``tasks.weights.bbox``.
 Layer = Mapping[str, Any]
@@ -77,6 +80,18 @@ def overlay(*layers: Layer) -> dict[str, Any]:
             value = convert(option, hints()[option], value)
             merged[option] = _united(merged.get(option, {}), value) if value else {}
     return merged
+
+
+def concerning(layer: Layer, above: Layer) -> dict[str, Any]:
+    """A preset's layer, without its options of tasks that the layer above it leaves out."""
+    if "tasks.names" not in above:
+        return dict(layer)
+    names = convert("tasks.names", hints()["tasks.names"], above["tasks.names"])
+    chosen = {
+        key: {task: value for task, value in layer[key].items() if task in names}
+        for key in BY_TASK & layer.keys()
+    }
+    return {**layer, **chosen}
 
 
 def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:

@@ -303,6 +303,14 @@ class TrainingConfig(Group):
         """The number of epochs that are trained."""
         return min(self.all_epochs, self.stop_after or self.all_epochs)
 
+    @property
+    def length(self) -> str:
+        """How long is trained, in words: ``30 epochs`` or ``800 steps``."""
+        if self.steps is None:
+            return f"{self.last_epoch} epochs"
+        assert self.validate_every is not None
+        return f"{min(self.steps, self.last_epoch * self.validate_every)} steps"
+
 
 @dataclass(frozen=True)
 class Config:

@@ -18,6 +18,7 @@ from auxseg.report.page import write_report
 from auxseg.report.table1 import for_terminal
 from auxseg.report.tables import format_value, to_markdown
 from auxseg.runs.cost import cost
+from auxseg.runs.data import check_bare
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder
 from auxseg.runs.measure import evaluate
@@ -92,6 +93,8 @@ def reproduce(
             f"the test split of {dataset.NAME} has no images; with --train-on train+val nothing "
             "is left to measure on"
         )
+    for config in configs:
+        check_bare(config, assembly.open_data(config, dataset, opened=data))
     for message in data.messages:
         print(message, file=sys.stderr)
     configs = [_with_weights(config, dataset) for config in configs]

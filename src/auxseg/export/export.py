@@ -108,7 +108,9 @@ def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], i
         raise UsageError(f"--format: {format!r} is unknown; allowed are {', '.join(FORMATS)}")
     for name in names:
         if name not in known:
-            raise UsageError(f"--tasks: the run has no {name!r}; its tasks are {', '.join(known)}")
+            raise UsageError(
+                f"--tasks: the run has no output {name!r}; its outputs are {', '.join(known)}"
+            )
     if out.suffix != ENDINGS[format]:
         raise UsageError(f"--out: {out} has to end in {ENDINGS[format]} for --format {format}")
     if out.is_dir():

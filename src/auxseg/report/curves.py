@@ -1,4 +1,4 @@
-"""Losses and validation IoU per epoch of every system (the paper's Fig. 3)."""
+"""Losses and validation IoU of every system over its training (the paper's Fig. 3)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from auxseg.report.progress import reached, unit
 from auxseg.report.systems import System
 from auxseg.tasks import TASKS
 
@@ -47,35 +48,38 @@ def curve(system: System, column: str) -> np.ndarray:
 
 
 def metric_figure(systems: Sequence[System], column: str, title: str) -> Figure:
-    """A panel per system: its validation metric per epoch, the other systems' in grey behind it."""
+    """A panel per system: its validation metric, the other systems' in grey behind it."""
     figure, axes = panels(len(systems))
+    x = axis_of(systems)
     for axis, system in zip(axes, systems, strict=False):
         for other in systems:
-            axis.plot(*_points(curve(other, column).mean(axis=0)), color=GREY, linewidth=0.8)
-        _draw(axis, curve(system, column), "#0072B2")
+            values = curve(other, column)
+            axis.plot(places(other, values, x), mean_known(values), color=GREY, linewidth=0.8)
+        draw(axis, system, column, "#0072B2", x)
         titled(axis, system.name)
-    finish(figure, axes, len(systems), title)
+    finish(figure, axes, len(systems), title, x=x)
     return figure
 
 
 def loss_figure(systems: Sequence[System]) -> Figure:
     """A panel per system: every task's unweighted loss, training solid and validation dashed."""
     figure, axes = panels(len(systems))
+    x = axis_of(systems)
     for axis, system in zip(axes, systems, strict=False):
         for task in system.config.tasks.names:
-            _draw(axis, curve(system, f"train/{task}/loss"), colour(task))
-            _draw(axis, curve(system, f"val/{task}/loss"), colour(task), "--")
+            draw(axis, system, f"train/{task}/loss", colour(task), x)
+            draw(axis, system, f"val/{task}/loss", colour(task), x, "--")
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
         titled(axis, system.name)
-    finish(figure, axes, len(systems), "loss (log)")
+    finish(figure, axes, len(systems), "loss (log)", x=x)
     top = min(LARGEST_LOSS, axes[0].get_ylim()[1])
     for axis in axes[: len(systems)]:
         axis.set_ylim(top=top)
     used = dict.fromkeys(task for system in systems for task in system.config.tasks.names)
-    handles = [*keys({task: colour(task) for task in used}), *_styles()]
+    handles = [*keys({task: colour(task) for task in used}), *styles()]
     legend(figure, handles)
     return figure
 
@@ -86,12 +90,13 @@ def weights_figure(tuned: System, equal: System) -> Figure:
     columns = {"val/segmentation/iou": "validation IoU"}
     columns |= {f"val/{task}/loss": f"validation loss, {task}" for task in names}
     figure, axes = panels(len(columns))
+    x = axis_of([tuned, equal])
     colours = {"tuned weights": "#0072B2", "equal weights": "#D55E00"}
     for axis, (column, title) in zip(axes, columns.items(), strict=False):
         for system, colour in zip((tuned, equal), colours.values(), strict=True):
-            _draw(axis, curve(system, column), colour)
+            draw(axis, system, column, colour, x)
         axis.set_title(title, fontsize=8, loc="left")
-    finish(figure, axes, len(columns), "", share=False)
+    finish(figure, axes, len(columns), "", share=False, x=x)
     legend(figure, keys(colours))
     return figure
 
@@ -109,16 +114,35 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def _draw(axis: Axes, values: np.ndarray, colour: str, style: str = "-") -> None:
-    """The mean over seeds, and a band from the least to the greatest where there are several."""
-    x, y = _points(values.mean(axis=0))
-    axis.plot(x, y, style, color=colour, linewidth=1.4, marker=".", markersize=3)
+def axis_of(systems: Sequence[System]) -> str:
+    """What the figure's axis of training counts; see :func:`auxseg.report.progress.unit`."""
+    return unit(system.config.training for system in systems)
+
+
+def places(system: System, values: np.ndarray, x: str) -> np.ndarray:
+    """Where on an axis of epochs or steps the values of a history, (…, epochs), lie."""
+    return reached(system.config.training, range(1, values.shape[-1] + 1), x)
+
+
+def draw(axis: Axes, system: System, column: str, colour: str, x: str, style: str = "-") -> None:
+    """A column's mean over the seeds that have a value, and a band from the least to the greatest.
+
+    Args:
+        x: what the axis counts.
+    """
+    values = curve(system, column)
+    place = places(system, values, x)
+    mean = mean_known(values)
+    axis.plot(place, mean, style, color=colour, linewidth=1.4, marker=".", markersize=3)
     if len(values) > 1:
-        axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+        known = np.ma.masked_invalid(values)
+        band = (edge.filled(math.nan) for edge in (known.min(axis=0), known.max(axis=0)))
+        axis.fill_between(place, *band, color=colour, alpha=0.15, linewidth=0)
 
 
-def _points(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(1, len(values) + 1), values
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """(seeds, epochs) → (epochs,): the mean over the seeds that have a value, NaN of none."""
+    return np.asarray(np.ma.masked_invalid(values).mean(axis=0).filled(math.nan))
 
 
 def finish(
@@ -128,7 +152,7 @@ def finish(
     title: str,
     *,
     share: bool = True,
-    x: str = "epoch",
+    x: str,
 ) -> None:
     """Whole numbers below, one scale for all panels, no empty panels."""
     shown = axes[:used]
@@ -161,7 +185,7 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, fontsize=7)
 
 
-def _styles() -> list[Any]:
+def styles() -> list[Any]:
     return [
         Line2D([], [], color="#444", linestyle="-", label="training"),
         Line2D([], [], color="#444", linestyle="--", label="validation"),

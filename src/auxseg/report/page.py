@@ -18,6 +18,7 @@ from auxseg.report.sections import (
     curves_section,
     gallery_section,
     inputs_section,
+    lessons_section,
     steps_section,
     table_section,
 )
@@ -79,12 +80,14 @@ def _figures(
         photos = open_photos(systems, split, root, opened)
     except AuxsegError as error:
         missing = Section("Photos: not shown", [f"The data cannot be read: {error}"])
-        found = [curves_section(systems), steps_section(systems), missing]
+        training = [curves_section(systems), steps_section(systems)]
+        found = [*training, lessons_section(systems, None), missing]
         return [section for section in found if section is not None]
     sections = [
         inputs_section(photos),
         curves_section(systems),
         steps_section(systems),
+        lessons_section(systems, photos),
         gallery_section(photos),
         attention_section(photos),
     ]

@@ -24,6 +24,7 @@ class Photos:
         scores: system name → photo name → metric → value.
         choices: the photos that are shown.
         left_out: names of systems that were trained on other data.
+        root: where the data set lies now, if it moved since training.
     """
 
     data: assembly.Data
@@ -32,6 +33,7 @@ class Photos:
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     choices: Sequence[Choice]
     left_out: Sequence[str]
+    root: str | None = None
 
     @property
     def held_out(self) -> tuple[int, ...]:
@@ -79,4 +81,5 @@ def open_photos(
         scores=scores,
         choices=choose(held_out, names, list(scores.values())),
         left_out=[system.name for system in systems if system not in same],
+        root=root,
     )

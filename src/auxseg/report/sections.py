@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auxseg.assembly import EVALUATION_SEED
+from auxseg.assembly import EVALUATION_SEED, class_pixels
 from auxseg.config import plain
 from auxseg.data.decode import stretch
 from auxseg.report.attention import attention_figure, attention_table
@@ -17,9 +17,18 @@ from auxseg.report.curves import loss_figure, metric_figure, weights_figure
 from auxseg.report.gallery import gallery_figure, spread
 from auxseg.report.html import Section
 from auxseg.report.inputs import inputs_figure
+from auxseg.report.lessons import (
+    MOST_DRAWN,
+    confident_figure,
+    pseudo_labels_figure,
+    pseudo_labels_table,
+    taught,
+)
 from auxseg.report.photos import Photos
+from auxseg.report.progress import EPOCH_OF_STEPS
 from auxseg.report.steps import step_losses_figure, step_weights_figure
 from auxseg.report.systems import System, shown
+from auxseg.runs.data import open_run_data
 from auxseg.runs.settings import MAY_DIFFER, flat
 from auxseg.tasks import Task
 
@@ -77,6 +86,8 @@ def curves_section(systems: Sequence[System]) -> Section:
         "task, cut off above 20. Lines are means over seeds, bands run from the least to the "
         "greatest."
     ]
+    if len({system.config.training.steps is None for system in systems}) > 1:
+        text.append(EPOCH_OF_STEPS)
     pair = tuned_and_equal(systems)
     if pair:
         figures["fig3-weights"] = weights_figure(*pair)
@@ -103,6 +114,43 @@ def steps_section(systems: Sequence[System]) -> Section | None:
             "themselves are in each run's steps.csv."
         )
     return Section("Steps: losses and weights", text, figures)
+
+
+def lessons_section(systems: Sequence[System], photos: Photos | None) -> Section | None:
+    """What the teacher taught; None where no system asked one.
+
+    Args:
+        photos: whose data tell how often each class is labelled; None where they cannot be read.
+    """
+    asked = [system for system in systems if taught(system) is not None]
+    if not asked:
+        return None
+    figures = {"teacher-confident": confident_figure(asked)}
+    text = [
+        "First the share of pixels that the teacher was sure of: in training of the photos without "
+        "a mask, in validation of the validation photos. Only these pixels teach.",
+        "Then what it took them for: each class's part of these pixels, its pseudo-labels. The "
+        "table gives the parts in the last epoch and, where the data can be read, each class's "
+        "part of the labelled training pixels. A class that falls far behind its part there is "
+        "one that the teacher misses.",
+    ]
+    drawn = pseudo_labels_figure(asked)
+    if drawn is None:
+        text.append(f"With more than {MOST_DRAWN} classes there is the table alone.")
+    else:
+        figures["teacher-pseudo-labels"] = drawn
+    masked = {} if photos is None else labelled_pixels(asked, photos)
+    table = pseudo_labels_table(asked, masked)
+    return Section("What the teacher taught", text, figures, [table])
+
+
+def labelled_pixels(systems: Sequence[System], photos: Photos) -> dict[str, np.ndarray]:
+    """System name → labelled training pixels of each class, of its first run, where it is known."""
+    return {
+        system.name: class_pixels(open_run_data(system.runs[0], photos.root, opened=photos.data))
+        for system in systems
+        if system.name in photos.predictors
+    }
 
 
 def tuned_and_equal(systems: Sequence[System]) -> tuple[System, System] | None:

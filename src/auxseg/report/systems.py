@@ -12,6 +12,7 @@ from auxseg.config import Config, DataConfig
 from auxseg.config.presets import PRESETS
 from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError
+from auxseg.report.progress import EPOCH_OF_STEPS
 from auxseg.report.table1 import SystemResult
 from auxseg.runs.cost import cost
 from auxseg.runs.directory import RunDirectory
@@ -241,7 +242,7 @@ def caption(systems: Sequence[System], split: str) -> str:
         f"Ours: {each(lambda system: system.config.data.name)}, {', '.join(images)} images at "
         f"{each(_size)}, width "
         f"{each(lambda system: f'{system.config.model.width:g}')}, "
-        f"{each(lambda system: system.config.training.last_epoch)} epochs, batch "
+        f"{each(lambda system: system.config.training.length)}, batch "
         f"{each(lambda system: system.config.training.batch_size)}, "
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.",
         f"Metrics of the {_measured(systems, split)}, {_chosen(systems)}.",
@@ -250,6 +251,7 @@ def caption(systems: Sequence[System], split: str) -> str:
         if several
         else "",
         "" if comparable(systems, split) else "Not all were measured on the same images.",
+        EPOCH_OF_STEPS if any(one.config.training.steps is not None for one in systems) else "",
         "Seconds per epoch include validation; systems trained beside each other slow each other.",
         "The paper's: Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full width, "
         "30 epochs, one run. Other data, size and length: compare systems, not figures.",

@@ -106,8 +106,9 @@ class RunDirectory:
         for key in sorted(before.keys() | now.keys()):
             if before.get(key) != now.get(key):
                 more = " (more epochs are possible)" if extend and key in MAY_GROW else ""
+                old, new = (one.get(key, "the default") for one in (before, now))
                 raise UsageError(
-                    f"{self.path}: was started with {key} {before.get(key)}, not {now.get(key)}"
+                    f"{self.path}: was started with {key} {old}, not {new}"
                     f"{more}; resume with the same options or choose another --out"
                 )
         return started

@@ -145,7 +145,7 @@ def _load_starting_weights(
 
 def _extension(run: RunDirectory, before: TrainingConfig, now: TrainingConfig) -> str:
     """What a user should know of a run that is given more epochs."""
-    text = f"{run.path}: extended from {before.last_epoch} to {now.last_epoch} epochs"
+    text = f"{run.path}: extended from {before.length} to {now.length}"
     if before.all_epochs != now.all_epochs and run.last.is_file():
         whole = f"{now.all_epochs} epochs" if now.steps is None else f"{now.steps} steps"
         text += (

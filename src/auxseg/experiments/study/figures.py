@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from auxseg.config import TrainingConfig
 from auxseg.experiments.study.design import Arm
 from auxseg.experiments.study.results import Results, Row
 from auxseg.experiments.study.statistics import HELPS, HURTS
 from auxseg.experiments.study.tables import labels_name
 from auxseg.report.curves import GREY, colour
+from auxseg.report.progress import reached, unit
 from auxseg.tasks import TASKS
 
 #: Of verdicts; told apart by colour-blind readers, too.
@@ -85,27 +87,31 @@ def labels_figure(results: Results, counts: Mapping[int | None, int]) -> Figure 
     return figure
 
 
-def epochs_figure(results: Results, curves: Mapping[Arm, np.ndarray]) -> Figure:
-    """The target's validation metric per epoch, a panel per number of labels.
+def epochs_figure(
+    results: Results, curves: Mapping[Arm, np.ndarray], training: TrainingConfig
+) -> Figure:
+    """The target's validation metric over training, a panel per number of labels.
 
     Args:
         curves: float (seeds, epochs) of each system.
     """
     figure, axes = _row(results, 2.6)
+    x = unit([training])
     for axis, (labels, rows) in zip(axes, results.rows.items(), strict=True):
         for row in sorted(rows, key=lambda row: row.against is None):
             values = curves[row.arm].mean(axis=0)
-            axis.plot(np.arange(1, len(values) + 1), values, **_style(row.arm))
+            places = reached(training, range(1, len(values) + 1), x)
+            axis.plot(places, values, **_style(row.arm))
         axis.set_title(f"labels: {labels_name(labels)}", fontsize=8, loc="left")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(axis)
     axes[0].set_ylabel(results.metric, fontsize=8)
     axes[-1].legend(fontsize=6)
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supxlabel(x, fontsize=8)
     return figure
 
 
-def conflict_figure(results: Results) -> Figure | None:
+def conflict_figure(results: Results, training: TrainingConfig) -> Figure | None:
     """Cosine between each auxiliary task's gradient and the target's, epoch by epoch.
 
     From the systems with one auxiliary task; None where nothing was measured.
@@ -113,17 +119,19 @@ def conflict_figure(results: Results) -> Figure | None:
     if not any(row.conflict for rows in results.rows.values() for row in rows):
         return None
     figure, axes = _row(results, 2.6)
+    x = unit([training])
     for axis, (labels, rows) in zip(axes, results.rows.items(), strict=True):
         axis.axhline(0, color="#000", linewidth=0.8)
         for row in _alone(rows):
             for task, values in row.conflict.items():
-                axis.plot(np.arange(1, len(values) + 1), values, color=colour(task), label=task)
+                places = reached(training, values, x)
+                axis.plot(places, list(values.values()), color=colour(task), label=task)
         axis.set_title(f"labels: {labels_name(labels)}", fontsize=8, loc="left")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(axis)
     axes[0].set_ylabel("cosine", fontsize=8)
     axes[-1].legend(fontsize=7)
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supxlabel(x, fontsize=8)
     return figure
 
 

@@ -11,7 +11,7 @@ from statistics import mean
 import numpy as np
 import yaml
 
-from auxseg.config import Config, plain
+from auxseg.config import Config, TrainingConfig, plain
 from auxseg.experiments.study.confirm import Confirmation
 from auxseg.experiments.study.design import Arm, Run
 from auxseg.experiments.study.figures import (
@@ -59,8 +59,8 @@ def write_study(
         Section("Systems: against the target alone", tables=[table]),
         *_tasks(results),
         *_labels(results, runs),
-        _epochs(results, runs),
-        *_conflict(results),
+        _epochs(results, runs, config.training),
+        *_conflict(results, config.training),
         _configuration(config, results),
     ]
     write_page(out / "study.html", title, sections)
@@ -111,7 +111,7 @@ def _labels(results: Results, runs: Sequence[Run]) -> list[Section]:
     return [Section("Labels: learning curves", [text], figures={"labels": figure})]
 
 
-def _epochs(results: Results, runs: Sequence[Run]) -> Section:
+def _epochs(results: Results, runs: Sequence[Run], training: TrainingConfig) -> Section:
     column = f"val/{results.metric}"
     curves: dict[Arm, np.ndarray] = {}
     for rows in results.rows.values():
@@ -128,11 +128,12 @@ def _epochs(results: Results, runs: Sequence[Run]) -> Section:
                 ]
             )
     text = "Means over seeds of the validation metric."
-    return Section("Epochs: training", [text], figures={"epochs": epochs_figure(results, curves)})
+    figure = epochs_figure(results, curves, training)
+    return Section("Training: validation metric", [text], figures={"epochs": figure})
 
 
-def _conflict(results: Results) -> list[Section]:
-    figure = conflict_figure(results)
+def _conflict(results: Results, training: TrainingConfig) -> list[Section]:
+    figure = conflict_figure(results, training)
     if figure is None:
         return []
     rows = [["labels", "system", "task", "mean cosine", "steps with a negative one"]]
@@ -140,7 +141,13 @@ def _conflict(results: Results) -> list[Section]:
         for system in systems:
             for task, values in system.conflict.items():
                 share = f"{system.opposed[task]:.0%}"
-                cells = [labels_name(labels), system.arm.title, task, f"{mean(values):+.3f}", share]
+                cells = [
+                    labels_name(labels),
+                    system.arm.title,
+                    task,
+                    f"{mean(values.values()):+.3f}",
+                    share,
+                ]
                 rows.append(cells)
     text = (
         "Cosine between a task's gradient and the target's on the parameters they share, in "

@@ -24,7 +24,8 @@ class Row:
         values: seed → the target's validation metric, mean over the last epochs.
         against: its effect; None for the baseline itself.
         conflict: auxiliary task → cosines between its gradient and the target's on the shared
-            parameters, one per epoch (mean over seeds and measured steps).
+            parameters, by epoch (mean over seeds and measured steps); an epoch in which one of the
+            two had no label is left out.
         opposed: auxiliary task → share of the measured steps in which that cosine is negative.
         delta_m: mean over all its tasks of the relative gain over training each alone, in percent,
             per seed; empty where not every task was trained alone.
@@ -33,7 +34,7 @@ class Row:
     arm: Arm
     values: dict[int, float]
     against: Effect | None = None
-    conflict: dict[str, list[float]] = field(default_factory=dict)
+    conflict: dict[str, dict[int, float]] = field(default_factory=dict)
     opposed: dict[str, float] = field(default_factory=dict)
     delta_m: tuple[float, ...] = ()
 
@@ -200,9 +201,9 @@ def _added(design: Design, chosen: tuple[str, ...], task: str) -> tuple[str, ...
 
 def _conflict(
     runs: Sequence[RunDirectory], arm: Arm
-) -> tuple[dict[str, list[float]], dict[str, float]]:
+) -> tuple[dict[str, dict[int, float]], dict[str, float]]:
     """Cosines with the target's gradient: means per epoch, and how often they are negative."""
-    means: dict[str, list[float]] = {}
+    means: dict[str, dict[int, float]] = {}
     opposed: dict[str, float] = {}
     for task in arm.auxiliary:
         column = f"{arm.tasks[0]}/{task}/cosine"
@@ -215,7 +216,10 @@ def _conflict(
         if not found:
             continue
         epochs = sorted({epoch for epoch, _ in found})
-        means[task] = [float(np.mean([c for e, c in found if e == epoch])) for epoch in epochs]
+        means[task] = {
+            epoch: float(np.mean([cosine for number, cosine in found if number == epoch]))
+            for epoch in epochs
+        }
         opposed[task] = float(np.mean([cosine < 0 for _, cosine in found]))
     return means, opposed
 

@@ -195,7 +195,7 @@ def as_json(results: Results, confirmed: Mapping[int | None, Confirmation]) -> d
                 "values": {str(seed): value for seed, value in row.values.items()},
                 "mean": mean(row.values.values()),
                 "effect": of(row.against),
-                "cosine": {task: mean(values) for task, values in row.conflict.items()},
+                "cosine": {task: mean(values.values()) for task, values in row.conflict.items()},
                 "opposed": row.opposed,
                 "delta_m": list(row.delta_m),
             }
