@@ -77,7 +77,7 @@ WRONG_OPTIONS = [
     (("--augmentation.scale", "[2, 1]"), ("scale", "2.0, 1.0")),
     (("--augmentation.scale", "2,1"), ("scale", "2.0, 1.0")),
     (("--augmentation.scale", "2"), ("augmentation.scale", "2 comma-separated", "'2'")),
-    (("--training.validate_every", "2"), ("training.validate_every", "training.steps")),
+    (("--training.validate_every", "2"), ("training.validate_every", "training.epochs")),
     (("--model.calibrate", "false"), ("model.calibrate", "model.weights")),
     (("--weights", "imagenet"), ("model.width", "--weights none")),
     (("--accelerator", "abacus"), ("abacus", "cpu")),

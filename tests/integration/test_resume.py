@@ -298,7 +298,7 @@ def test_a_finished_run_is_given_more_epochs(short: Path) -> None:
     before = runs.history(short)
     outcome = auxseg("train", "segnet-1task", "--out", short, "--resume", "--epochs", "4")
     out = outcome.succeeded().out
-    assert "extended from 2 to 4 epochs" in out
+    assert "extended from 2 epochs to 4 epochs" in out
     assert "not bit for bit" in out
     rows = runs.history(short)
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
@@ -336,7 +336,7 @@ def test_a_run_that_was_stopped_early_goes_on_as_if_it_was_not(
     auxseg(*LINE, "--training.stop_after", "2", "--out", run).succeeded()
     line = ("train", "segnet-1task", "--out", run, "--resume", "--training.stop_after", "null")
     out = auxseg(*line).succeeded().out
-    assert "extended from 2 to 4 epochs" in out
+    assert "extended from 2 epochs to 4 epochs" in out
     assert "bit for bit" not in out
     assert_same(run, straight)
 
