@@ -138,7 +138,9 @@ def test_the_report_has_a_row_and_pictures_of_each(run: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("names", "format"),
     [
-        (("segmentation", "distance", "rotation", "inpainting"), "onnx"),
+        pytest.param(
+            ("segmentation", "distance", "rotation", "inpainting"), "onnx", marks=pytest.mark.slow
+        ),
         (("rotation", "inpainting"), "torch"),
     ],
 )
