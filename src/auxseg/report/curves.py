@@ -161,7 +161,7 @@ def finish(
         for axis in shown:
             axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
     for axis in shown:
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, linewidth=0.5)
