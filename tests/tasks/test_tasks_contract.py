@@ -378,6 +378,15 @@ def test_no_two_tasks_draw_the_same_random_numbers(
     assert len(set(draws)) == len(draws)
 
 
+def test_what_is_measured_is_the_same_in_any_batch(task: Task, random_images: Images) -> None:
+    images = random_images()
+    whole = task.measured(images, SEED)
+    for numbers in ([2, 0], [3]):
+        part = task.measured(rows(images, *numbers), SEED)
+        assert torch.equal(part.view, whole.view[numbers])
+        assert torch.equal(part.target.present, whole.target.present[numbers])
+
+
 @pytest.mark.parametrize("seed", [SEED, None])
 def test_a_view_is_the_same_in_any_batch(
     task: Task, seed: int | None, random_images: Images

@@ -187,6 +187,10 @@ class Task(ABC):
         """
         return Example(self.view(images), self.target(images))
 
+    def measured(self, images: LabelledImages, seed: int) -> Example:
+        """As :meth:`example`, to measure on: nothing in it may depend on the rest of the batch."""
+        return self.example(images, seed)
+
     def view(self, images: LabelledImages) -> Tensor:
         """What it is shown of photos that are to be predicted, without anything random.
 

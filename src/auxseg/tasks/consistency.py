@@ -88,6 +88,11 @@ class Consistency(Task):
         plan = torch.cat([partner[:, None], pieces], dim=1)
         return Example(torch.where(pasted, view[partner], view), Target(plan, images.counted))
 
+    def measured(self, images: LabelledImages, seed: int) -> Example:
+        """Distorted images, without pieces of others."""
+        view = distorted(images.image, self.strength, generators(images, seed))
+        return Example(view, self.target(images))
+
     def target(self, images: LabelledImages) -> Target:
         """Value int64 (N, 5), until the teacher has been asked (:meth:`complete`).
 

@@ -73,7 +73,10 @@ class Views:
             tasks = {route.task: self._tasks[route.task] for route in routes}
             use = _any(learns[name] for name in tasks)
             rows = images.rows(use) if training else images
-            examples = {name: task.example(rows, seed) for name, task in tasks.items()}
+            examples = {
+                name: (task.example if training else task.measured)(rows, seed)
+                for name, task in tasks.items()
+            }
             shown[view] = examples[self._askers[view].NAME].view
             for name, example in examples.items():
                 found[name] = example.target
