@@ -37,7 +37,7 @@ def count_parameters(config: Config, classes: ClassNames) -> int:
 
 
 def cost(config: Config, classes: ClassNames) -> Cost:
-    """Counts a system's cost at its image size, batch size and number of unlabelled images."""
+    """Counts a system's cost at its image size and batch size."""
     tasks = assembly.make_tasks(config, classes)
     size = config.data.image_size
     assert size is not None  # resolved, as in every run's file

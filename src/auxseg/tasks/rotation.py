@@ -8,11 +8,10 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from auxseg.tasks.base import MetricInfo, Task, TaskMetrics
-from auxseg.tasks.classification import ClassificationMetrics, write_in_corner
+from auxseg.tasks.base import MetricInfo
+from auxseg.tasks.one_class import OneClass, most_probable, write_in_corner
 from auxseg.types import Example, HeadSpec, LabelledImages, Sample, Target
 
 #: Sets the turns apart from the other random numbers of the same seed, epoch and image.
@@ -39,8 +38,8 @@ class Turn:
     probability: float | None = None
 
 
-class Rotation(Task):
-    """Cross-entropy over the four turns, one of which is drawn for every image.
+class Rotation(OneClass):
+    """Which of four turns an image was given, learned as :class:`OneClass` is.
 
     Chance is right for a quarter of the images. Photos that are to be predicted are shown as they
     are: the answer says which way is up.
@@ -79,21 +78,8 @@ class Rotation(Task):
         """Value int64 (N,), 0: as they are, images are not turned."""
         return Target(torch.zeros_like(images.index), images.counted)
 
-    def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
-        """Cross-entropy of each image: logits (N, 4) → (N,)."""
-        return F.cross_entropy(prediction, value, reduction="none")
-
-    def metrics(self) -> TaskMetrics:
-        return ClassificationMetrics()
-
-    def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
-        """``accuracy``: 1 where the turn is right, else 0."""
-        return {"accuracy": (prediction.argmax(dim=1) == value).float()}
-
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> Turn:
-        probabilities = prediction.float().softmax(dim=0)
-        best = int(probabilities.argmax())
-        return Turn(best, float(probabilities[best]))
+        return Turn(*most_probable(prediction))
 
     def label(self, sample: Sample) -> Turn:
         return Turn(0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from auxseg.errors import UsageError
 from auxseg.tasks.base import CLEAN, Task
-from auxseg.types import Batch, LabelledImages, Route, Target
+from auxseg.types import Batch, Example, LabelledImages, Route, Target
 
 #: ``shared``: one input for every task, altered if a task asks for that (the paper).
 #: ``per-task``: tasks that ask for the same input share a forward pass, and no other task's.
@@ -65,30 +65,28 @@ class Views:
         Args:
             seed: of what is random in them (see :meth:`Task.example`).
         """
-        learns = self._learns(images)
+        learns = self._learns(images) if training else {}
         shown: dict[str, Tensor] = {}
         found: dict[str, Target] = {}
         asked = None
         for view, routes in self.routes.items():
             tasks = {route.task: self._tasks[route.task] for route in routes}
-            use = _any(learns[name] for name in tasks)
-            rows = images.rows(use) if training else images
-            examples = {
-                name: (task.example if training else task.measured)(rows, seed)
-                for name, task in tasks.items()
-            }
+            if not training:
+                examples = {name: task.measured(images, seed) for name, task in tasks.items()}
+            else:
+                use = _any(learns[name] for name in tasks)
+                rows = images.rows(use)
+                examples = {
+                    name: _of(task.example(rows, seed), learns[name][use])
+                    for name, task in tasks.items()
+                }
+                if any(task.ASKS_TEACHER for task in tasks.values()):
+                    asked = rows.image
             shown[view] = examples[self._askers[view].NAME].view
-            for name, example in examples.items():
-                found[name] = example.target
-                if training:
-                    present = example.target.present & learns[name][use]
-                    found[name] = replace(example.target, present=present)
-            if training and any(task.ASKS_TEACHER for task in tasks.values()):
-                asked = rows.image
+            found |= {name: example.target for name, example in examples.items()}
         targets = {name: found[name] for name in self._tasks}
         labelled = {name: int(target.present.sum()) for name, target in targets.items()}
-        views = self._as_input(shown)
-        return Batch(views, self.routes, targets, images.index, labelled, asked)
+        return Batch(self._as_input(shown), self.routes, targets, images.index, labelled, asked)
 
     def _learns(self, images: LabelledImages) -> dict[str, Tensor]:
         """Task name → which images it can learn from, bool (N,)."""
@@ -112,6 +110,12 @@ class Views:
             else image
             for view, image in views.items()
         }
+
+
+def _of(example: Example, present: Tensor) -> Example:
+    """An example whose target counts for some of its images alone, bool (N,)."""
+    target = replace(example.target, present=example.target.present & present)
+    return replace(example, target=target)
 
 
 def _any(masks: Iterable[Tensor]) -> Tensor:
