@@ -42,6 +42,15 @@ def test_the_target_comes_first_and_alone_ones_are_trained_once() -> None:
     assert Arm(("bbox",)) not in Design(TARGET, ("bbox",), alone=False).arms
 
 
+def test_tasks_from_the_mask_are_alone_with_as_many_masks_as_beside_the_target() -> None:
+    """Else Δm would set 30 masks against all; a class or a box does not hang on masks."""
+    design = Design(TARGET, ("boundary", "bbox", "consistency"), labels=(30, None))
+    singles = [arm for arm in design.arms if arm.tasks[0] != TARGET]
+    assert singles == [Arm(("boundary",), 30), Arm(("boundary",)), Arm(("bbox",))]
+    assert design.single("boundary", 30) == Arm(("boundary",), 30)
+    assert design.single("bbox", 30) == Arm(("bbox",))
+
+
 def test_every_system_but_the_baselines_is_a_comparison() -> None:
     assert Design(TARGET, AUXILIARY, "pairs", labels=(25, 50, None)).comparisons == 18
 

@@ -112,9 +112,17 @@ class Design:
         """All systems: for every number of labels every set, then the tasks alone for Δm."""
         arms = [self.arm(chosen, labels) for labels in self.labels for chosen in self.sets]
         if self.alone:
-            # --labels keeps N masks; a task without masks is the same with any number of them.
-            arms += [Arm((task,)) for task in self.auxiliary if not TASKS[task].READS_PRIMARY]
+            own = [task for task in self.auxiliary if not TASKS[task].READS_PRIMARY]
+            singles = [self.single(task, labels) for task in own for labels in self.labels]
+            arms += dict.fromkeys(singles)
         return arms
+
+    def single(self, task: str, labels: int | None) -> Arm:
+        """The system that learns one task alone, to compare it with for Δm.
+
+        ``--labels`` keeps N masks: what is not made from them is the same with any number.
+        """
+        return Arm((task,), labels if TASKS[task].LABEL == "mask" else None)
 
     def runs(self, config: Config, out: Path) -> Iterator[Run]:
         """Every arm with every seed, seed by seed: a study that stops early has whole pairs."""

@@ -239,8 +239,7 @@ def _delta_m(
     for seed, run in own.items():
         parts = []
         for task in arm.tasks:
-            single = Arm((task,), arm.labels if task == design.target else None)
-            other = done.get((single, seed))
+            other = done.get((design.single(task, arm.labels), seed))
             if other is None:
                 return ()
             part = _relative_gain(task, run, other, design.average)
