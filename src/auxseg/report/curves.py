@@ -25,8 +25,8 @@ PANEL = (2.7, 2.1)
 #: Inches of an entry of a legend.
 ENTRY = (1.25, 0.16)
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart, then some of Paul Tol's. Black
-#: is a study's baseline.
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, then some of Paul Tol's.
+#: Black is a study's baseline.
 _PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
     *("#661100", "#882255", "#999933", "#332288", "#44AA99"),
