@@ -253,7 +253,9 @@ class TrainingConfig(Group):
         minimum=0,
     )
     precision: str = option(
-        "32-true", "Lightning's precision; bf16-mixed or 16-mixed on GPUs (very slow on CPUs)"
+        "32-true",
+        "Lightning's precision; bf16-mixed or 16-mixed on GPUs; on CPUs bf16-mixed is faster only "
+        "where they have AMX, and very slow elsewhere",
     )
     compile: bool = option(
         False,

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from auxseg.models.checkpointing import region
 from auxseg.models.encoders.base import Encoder, Level, Published, run_parts
@@ -120,6 +122,11 @@ class EfficientNetLite0(InOrder, Encoder):
         return False
 
 
+def _on_cpu(features: Tensor) -> bool:
+    """Whether a CPU computes; the fake tensors of a dry run of memory stand for a GPU's."""
+    return features.device.type == "cpu" and not isinstance(features, FakeTensor)
+
+
 class SameConv2d(nn.Conv2d):
     """A convolution without bias that pads as TensorFlow does ("same") for even sides."""
 
@@ -136,6 +143,11 @@ class SameConv2d(nn.Conv2d):
         if self.stride[0] > 1:
             sides = (self.before, self.behind) * 2
             features = F.pad(features, sides)
+        if self.groups > 1 and _on_cpu(features):
+            # CPUs have no fast bf16 gradient of depthwise convolutions: it takes up to ten times
+            # the time of float32's.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(features.to(self.weight.dtype))
         return super().forward(features)
 
 
