@@ -274,6 +274,14 @@ def test_a_preset_s_options_of_tasks_that_are_left_out_go_with_them() -> None:
     assert left == {"training.lr": 1e-3, "tasks.options": {}}
 
 
+@pytest.mark.parametrize("above", [{"model.weights": "none"}, {"model.pretrained": "false"}])
+def test_a_preset_s_options_of_weights_go_with_them(above: dict[str, object]) -> None:
+    """A small rate for the encoder is right for features that are good already, and only then."""
+    preset = {"training.lr": 1e-3, "training.encoder_lr": 0.1, "model.freeze_norms": True}
+    assert concerning(preset, {"model.weights": "imagenet"}) == preset
+    assert concerning(preset, above) == {"training.lr": 1e-3}
+
+
 def test_names_below_options_of_tasks() -> None:
     layers = {"tasks.options.bbox.scale": 3}, {"tasks.options.denoising.std": 4}
     found = overlay(*layers)["tasks.options"]

@@ -83,6 +83,16 @@ def test_frozen_it_keeps_weights_and_statistics(encoder: Encoder) -> None:
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
 
 
+def test_with_frozen_norms_it_learns_and_keeps_its_statistics(encoder: Encoder) -> None:
+    encoder.freeze_norms()
+    before = {name: value.clone() for name, value in encoder.named_buffers()}
+    levels = encoder.train()(image())
+    assert all(torch.equal(before[name], value) for name, value in encoder.named_buffers())
+    torch.testing.assert_close(levels[-1].last, encoder.eval()(image())[-1].last)
+    levels[-1].last.sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_input_is_normalised_as_its_weights_expect(name: str, make_model: Make) -> None:
     model = make_model("hard-sharing", encoder=name)

@@ -24,6 +24,7 @@ from auxseg.assembly.network import (
     check,
     connect,
     dtype_of,
+    freeze,
     make_model,
     set_up,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "connect",
     "dtype_of",
     "expects_others",
+    "freeze",
     "load_network",
     "load_published",
     "load_starting_weights",

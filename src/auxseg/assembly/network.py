@@ -37,9 +37,16 @@ def make_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     """The network with freshly drawn weights."""
     model = assemble(config, tasks)
     initialise(model, config.training.seed)
+    freeze(model, config)
+    return model
+
+
+def freeze(model: MultiTaskModel, config: Config) -> None:
+    """Stops, in place, the training of what the configuration holds still."""
     if config.model.freeze:
         model.freeze_encoders()
-    return model
+    if config.model.freeze_norms:
+        model.freeze_norms()
 
 
 def assemble(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
@@ -140,8 +147,7 @@ def check(config: Config, classes: ClassNames) -> None:
     make_balancer(config, tasks)
     with torch.device("meta"):
         model = assemble(config, tasks)
-        if config.model.freeze:
-            model.freeze_encoders()
+        freeze(model, config)
     check_shared(config, model)
 
 

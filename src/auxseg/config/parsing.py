@@ -18,7 +18,7 @@ from auxseg.config.choices import check_choices
 from auxseg.config.compat import upgraded
 from auxseg.config.effects import check_effects
 from auxseg.config.keys import default_of, flags, group_of, hints, leaves
-from auxseg.config.schema import GROUPS, Config
+from auxseg.config.schema import GROUPS, NO_WEIGHTS, Config
 from auxseg.config.values import convert, load_yaml
 from auxseg.errors import UsageError
 
@@ -27,6 +27,9 @@ RUN_KEYS = ("version", "preset", "classes", "images", "weights_licence")
 
 #: Options that have a name per task below them.
 BY_TASK = {"tasks.weights", "tasks.options"}
+
+#: Options of a preset that are about its pre-trained weights.
+OF_WEIGHTS = {"training.encoder_lr", "model.freeze_norms"}
 
 #: Dotted key → value. A key may also lie below an option that is a mapping:
 #: ``tasks.weights.bbox``.
@@ -83,15 +86,26 @@ def overlay(*layers: Layer) -> dict[str, Any]:
 
 
 def concerning(layer: Layer, above: Layer) -> dict[str, Any]:
-    """A preset's layer, without its options of tasks that the layer above it leaves out."""
-    if "tasks.names" not in above:
-        return dict(layer)
-    names = convert("tasks.names", hints()["tasks.names"], above["tasks.names"])
-    chosen = {
-        key: {task: value for task, value in layer[key].items() if task in names}
-        for key in BY_TASK & layer.keys()
-    }
-    return {**layer, **chosen}
+    """A preset's layer, without what the layer above it makes moot.
+
+    These are its options of tasks that are left out, and of pre-trained weights where there are
+    none.
+    """
+    kept = dict(layer)
+    if "tasks.names" in above:
+        names = convert("tasks.names", hints()["tasks.names"], above["tasks.names"])
+        for key in BY_TASK & layer.keys():
+            kept[key] = {task: value for task, value in layer[key].items() if task in names}
+    if _from_scratch(above):
+        kept = {key: value for key, value in kept.items() if key not in OF_WEIGHTS}
+    return kept
+
+
+def _from_scratch(layer: Layer) -> bool:
+    pretrained = layer.get("model.pretrained", True)
+    return layer.get("model.weights") == NO_WEIGHTS or not convert(
+        "model.pretrained", hints()["model.pretrained"], pretrained
+    )
 
 
 def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:

@@ -148,6 +148,12 @@ class ModelConfig(Group):
     freeze: bool = option(
         False, "train everything but the encoder, whose batch statistics stay as well"
     )
+    freeze_norms: bool = option(
+        False,
+        "train the encoder, but keep the batch statistics of its pre-trained weights: those of "
+        "small batches are noisy",
+        needs="model.weights",
+    )
     calibrate: bool = option(
         True,
         "let fresh batch norms reproduce the features of loaded weights at step 0",

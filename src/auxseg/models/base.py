@@ -152,6 +152,11 @@ class MultiTaskModel(nn.Module, ABC):
         for encoder in self.encoders:
             encoder.freeze()
 
+    def freeze_norms(self) -> None:
+        """Keeps the batch statistics of everything that pre-trained weights go into."""
+        for encoder in self.encoders:
+            encoder.freeze_norms()
+
     # -- who owns what --------------------------------------------------------------------------
 
     def own_modules(self, name: str) -> Iterator[nn.Module]:

@@ -80,8 +80,7 @@ def training_memory(config: Config, classes: ClassNames) -> int:
     real = _batch(config, tasks)
     with FakeTensorMode() as fake, LiveBytes() as counter:
         model = assembly.assemble(config, tasks).train()
-        if config.model.freeze:
-            model.freeze_encoders()
+        assembly.freeze(model, config)
         model.checkpoint_activations(config.training.checkpointing)
         batch = _without_numbers(real, fake)
         for tensor in (*batch.views.values(), *(one.value for one in batch.targets.values())):

@@ -75,6 +75,7 @@ class Encoder(nn.Module, ABC):
             the image as well; else 0.
         unpools: whether its levels have pooling indices.
         frozen: whether :meth:`freeze` was called.
+        norms_frozen: whether :meth:`freeze_norms` was called.
         checkpointing: see :data:`auxseg.models.checkpointing.MODES`.
         PUBLISHED: the file of its ImageNet weights; None where :meth:`load_published` knows more.
         NAMED: whether it stands for many models, of which a name is chosen: ``timm:NAME``.
@@ -98,6 +99,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.frozen = False
+        self.norms_frozen = False
         self.checkpointing = "none"
 
     @property
@@ -181,11 +183,23 @@ class Encoder(nn.Module, ABC):
             module.requires_grad_(False)
         self.train(self.training)
 
+    def freeze_norms(self) -> None:
+        """Normalises by the statistics of the pre-trained weights, in training as well.
+
+        Scales and shifts of the norms go on learning.
+        """
+        self.norms_frozen = True
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> Encoder:
         super().train(mode)
-        if self.frozen:
-            for module in self.pretrained():
+        for module in self.pretrained():
+            if self.frozen:
                 module.eval()
+            elif self.norms_frozen:
+                for part in module.modules():
+                    if isinstance(part, nn.BatchNorm2d):
+                        part.eval()
         return self
 
 
