@@ -75,7 +75,10 @@ def ours(settings: dict[str, Any], steps: int, others: float) -> tuple[float, fl
         with (run.run_dir / "history.csv").open(newline="", encoding="utf-8") as file:
             seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
         test = evaluate(run.run_dir, "test")
-    return seconds, others, run.metrics["segmentation/iou"], test["segmentation/iou"]
+    val, found = (metrics["segmentation/iou"] for metrics in (run.metrics, test))
+    assert isinstance(val, float)
+    assert isinstance(found, float)
+    return seconds, others, val, found
 
 
 def theirs(settings: dict[str, Any], weights: Path, epochs: int) -> tuple[float, float, float]:
