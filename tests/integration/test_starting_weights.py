@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from . import runs
 from .command import TINY, Outcome, auxseg
@@ -25,8 +26,26 @@ def train(preset: str, run: Path, *options: str | Path) -> Outcome:
 def test_the_unet_presets_start_from_their_recipe(unet: Path) -> None:
     config = runs.config(unet)
     assert config["model"]["encoder"] == "efficientnet-lite0"
-    assert config["training"]["lr"] == pytest.approx(1e-3)
+    assert config["training"]["lr"] == pytest.approx(3e-3)
     assert config["tasks"]["options"]["segmentation"] == {"loss": "ce+dice"}
+
+
+def test_without_weights_the_encoder_learns_as_fast_as_the_rest(unet: Path) -> None:
+    config = runs.config(unet)
+    assert config["model"]["weights"] == "none"
+    assert config["training"]["encoder_lr"] == pytest.approx(1.0)
+    assert not config["model"]["freeze_norms"]
+
+
+def test_with_weights_the_encoder_learns_and_keeps_its_statistics(
+    unet: Path, tmp_path: Path
+) -> None:
+    train("unet-3task", tmp_path / "run", "--weights", unet).succeeded()
+    before, after = runs.best(unet), runs.best(tmp_path / "run")
+    for name, value in before.items():
+        if name.startswith("encoder."):
+            kept = "running" in name or "num_batches" in name
+            assert torch.equal(after[name], value) == kept, name
 
 
 def test_options_of_another_task_leave_the_recipe_alone(tmp_path: Path) -> None:

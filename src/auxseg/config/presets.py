@@ -13,8 +13,9 @@ EMA = 0.99
 
 #: What the ``unet-…`` presets start from (docs/experiments.md).
 UNET_RECIPE: dict[str, Any] = {
-    "training.lr": 1e-3,
-    "training.encoder_lr": 0.3,
+    "training.lr": 3e-3,
+    "training.encoder_lr": 0.03,
+    "model.freeze_norms": True,
     "training.batch_size": 8,
     "training.ema": EMA,
     "tasks.options": {"segmentation": {"loss": "ce+dice"}},
