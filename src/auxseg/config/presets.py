@@ -14,7 +14,7 @@ EMA = 0.99
 #: What the ``unet-…`` presets start from (docs/experiments.md).
 UNET_RECIPE: dict[str, Any] = {
     "training.lr": 3e-3,
-    "training.encoder_lr": 0.03,
+    "training.encoder_lr": 0.1,
     "model.freeze_norms": True,
     "training.batch_size": 8,
     "training.ema": EMA,
