@@ -16,6 +16,7 @@ UNET_RECIPE: dict[str, Any] = {
     "training.lr": 3e-3,
     "training.encoder_lr": 0.1,
     "model.freeze_norms": True,
+    "training.steps": 600,
     "training.batch_size": 8,
     "training.ema": EMA,
     "tasks.options": {"segmentation": {"loss": "ce+dice"}},
