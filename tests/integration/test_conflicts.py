@@ -52,9 +52,7 @@ def test_cosines_are_those_of_a_backward_pass_per_task(
         lengths = gradients[a].norm() * gradients[b].norm()
         assert float(lengths) > 0
         cosine = float(gradients[a] @ gradients[b] / lengths)
-        # The run computes in single precision, where the two largest values of a pooling window may
-        # tie and the gradient goes another way: on one processor that moved a cosine by 0.005.
-        assert float(row[f"{a}/{b}/cosine"]) == pytest.approx(cosine, abs=1e-2)
+        assert float(row[f"{a}/{b}/cosine"]) == pytest.approx(cosine, abs=1e-3)
 
 
 def gradient(
