@@ -24,7 +24,7 @@ def test_levels_are_timm_s(number: int) -> None:
 
 
 def test_depthwise_convolutions_stay_in_float32_under_autocast_on_a_cpu() -> None:
-    """Their bf16 gradient takes ten times as long there; the other convolutions gain from bf16."""
+    """Their bf16 gradient is slower there; the other convolutions gain from bf16."""
     encoder = EfficientNetLite0(width=0.25)
     seen: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     for module in encoder.modules():

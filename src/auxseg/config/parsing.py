@@ -102,10 +102,11 @@ def concerning(layer: Layer, above: Layer) -> dict[str, Any]:
 
 
 def _from_scratch(layer: Layer) -> bool:
+    """Whether a layer says that no weights are loaded."""
+    if layer.get("model.weights") == NO_WEIGHTS:
+        return True
     pretrained = layer.get("model.pretrained", True)
-    return layer.get("model.weights") == NO_WEIGHTS or not convert(
-        "model.pretrained", hints()["model.pretrained"], pretrained
-    )
+    return not convert("model.pretrained", hints()["model.pretrained"], pretrained)
 
 
 def _drop_replaced(merged: dict[str, Any], layer: Layer) -> None:

