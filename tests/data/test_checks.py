@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
     mask = np.zeros((4, 4), dtype=np.uint8)
     mask[0] = 1
     for stem in "abcde":
-        Image.new("RGB", (4, 4)).save(tmp_path / "images" / f"{stem}.png")
+        Image.new("RGB", (4, 4), (200, ord(stem), 0)).save(tmp_path / "images" / f"{stem}.png")
         if stem != "e":
             Image.fromarray(mask).save(tmp_path / "masks" / f"{stem}.png")
     (tmp_path / "classes.txt").write_text("back\nfront\nnever\n")
@@ -122,3 +122,55 @@ def test_real_images(shared: Path) -> None:
     assert {key: report.counts[key] for key in expected} == expected
     assert report.counts["images of cat"] == "266"
     assert report.problems == ()
+
+
+def bright(path: Path, level: int) -> None:
+    pixels = np.random.default_rng(level).integers(level, level + 9, (6, 6, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def notes(tmp_path: Path) -> str:
+    return "\n".join(check(Folder(tmp_path)).notes)
+
+
+def test_copies_are_counted_and_those_across_parts_told(tmp_path: Path) -> None:
+    parts = ["train", "train", "val", "test", "train"]
+    for number, level in enumerate((50, 60, 50, 70, 60)):
+        bright(tmp_path / f"{number}.png", level)
+    rows = ["image,label,split", *(f"{n}.png,x,{part}" for n, part in enumerate(parts))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    found = notes(tmp_path)
+    assert "4 images are copies of one another, in 2 groups (first: 0.png, 2.png)" in found
+    assert "1 of these groups lie in several of train, val and test" in found
+
+
+def test_nearly_black_images_are_told(tmp_path: Path) -> None:
+    for number in range(3):
+        bright(tmp_path / f"{number}.png", number)
+    assert "3 of 3 images are nearly black" in notes(tmp_path)
+    for number in range(3, 6):
+        bright(tmp_path / f"{number}.png", 40 + number)
+    assert "nearly black" not in notes(tmp_path)
+
+
+def test_what_is_not_read_is_told(tmp_path: Path) -> None:
+    for folder in ("images/site", "masks/site"):
+        (tmp_path / folder).mkdir(parents=True)
+    bright(tmp_path / "images" / "a.png", 50)
+    bright(tmp_path / "images" / "site" / "b.png", 60)
+    Image.new("L", (6, 6)).save(tmp_path / "masks" / "site" / "b.png")
+    (tmp_path / "images" / "c.CR2").write_bytes(b"raw")
+    found = notes(tmp_path)
+    assert "photos in sub-folders are not read: site/ (1)" in found
+    assert "c.CR2 (camera raw)" in found
+    assert "1 masks in sub-folders are not read" in found
+
+
+def test_a_mask_of_a_photo_that_is_not_read_is_a_problem(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    bright(tmp_path / "images" / "a.png", 50)
+    (tmp_path / "images" / "IMG_1.HEIC").write_bytes(b"heic")
+    Image.new("L", (6, 6)).save(tmp_path / "masks" / "IMG_1.png")
+    (problem,) = check_root(tmp_path).problems
+    assert "IMG_1.HEIC is in a format that is not read (HEIC)" in problem

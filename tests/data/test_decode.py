@@ -213,3 +213,30 @@ def test_stretch_to_a_larger_size_interpolates() -> None:
     assert large.image.shape == (12, 12, 3)
     assert large.mask is None
     assert len(np.unique(large.image)) > 2
+
+
+def test_twelve_bits_in_a_tiff_that_says_so(tmp_path: Path) -> None:
+    """A microscope's photo: 0 to 4095 in 16 bits. Without the tag it would be nearly black."""
+    values = np.linspace(0, 4095, 40 * 60).reshape(40, 60).astype(np.uint16)
+    image = Image.fromarray(values)
+    image.save(tmp_path / "with.tif", tiffinfo={281: 4095})
+    image.save(tmp_path / "without.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "with.tif")[..., 1], values >> 4)
+    np.testing.assert_array_equal(read_image(tmp_path / "without.tif")[..., 1], values >> 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        ("a.jpg", b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
+        ("a.jpg", b"\0\0\0\x18ftypavif\0\0\0\0damaged", "AVIF"),
+        ("a.nef", b"II*\0nothing", "camera raw"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(
+    name: str, content: bytes, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=rf"{name}: ({kind} files are not read|cannot)"):
+        read_image(tmp_path / name)

@@ -130,9 +130,30 @@ def test_masks_with_classes(root: Path) -> None:
 
 
 def test_classes_are_found_by_scanning(root: Path) -> None:
-    data = Folder(masks(root, a=(0,), b=(0, 3)))
+    data = Folder(masks(root, a=(0,), b=(0, 1, 2, 3)))
     assert data.mask_classes == ("class 0", "class 1", "class 2", "class 3")
     assert "no classes.txt: the masks' values give 4 classes, 0 to 3" in data.notes
+
+
+def test_a_value_far_from_the_others_is_told(root: Path) -> None:
+    """One slip would add classes that no mask has, without a word."""
+    data = Folder(masks(root, a=(0, 1), b=(0, 7)))
+    (note,) = (note for note in data.notes if note.startswith("no classes.txt"))
+    assert "8 classes, 0 to 7; no mask holds 2, 3, 4, 5 and …, and 7 is only in b.png" in note
+
+
+def test_one_stray_value_does_not_turn_against_the_sound_masks(root: Path) -> None:
+    """Most masks hold 0 and 255: the one that holds 254 as well is at fault."""
+    data = Folder(masks(root, a=(0, 255), b=(255, 0), c=(0, 255, 254)))
+    assert mask_values(data, 0) == {0, 1}
+    with pytest.raises(DataError, match=r"c\.png: mask value 254 \(.*: mend this one"):
+        data.read(2)
+
+
+def test_black_and_white_need_most_of_the_masks(root: Path) -> None:
+    """As VOC has it: 255 around the objects of other masks means "not labelled"."""
+    data = Folder(masks(root, a=(0, 1, 255), b=(0, 2, 255), c=(0, 255)), ignore_index=255)
+    assert len(data.mask_classes) == 3
 
 
 def test_values_0_and_255_alone_are_background_and_foreground(root: Path) -> None:
@@ -157,7 +178,7 @@ def test_two_names_and_values_0_and_1(root: Path) -> None:
 def test_a_mask_that_changed_after_the_scan_is_named(root: Path) -> None:
     data = Folder(masks(root, a=(0, 255)))
     masks(root, a=(0, 7))
-    with pytest.raises(DataError, match=r"a\.png: mask value 7; .*0 and 255 only"):
+    with pytest.raises(DataError, match=r"a\.png: mask value 7 .*0 and 255 only"):
         data.read(0)
 
 

@@ -236,6 +236,18 @@ def test_broken_xml_is_named(root: Path, text: str) -> None:
         data.read(index_of(data, "pug_2"))
 
 
+@pytest.mark.parametrize(
+    "inner",
+    ['<!ENTITY a "0"><!ENTITY b "&a;&a;">', '<!ENTITY a SYSTEM "file:///etc/hostname">', ""],
+)
+def test_xml_with_definitions_is_refused(inner: str, root: Path) -> None:
+    path = root / "annotations" / "xmls" / "pug_2.xml"
+    path.write_text(f"<!DOCTYPE annotation [{inner}]>\n{path.read_text()}")
+    data = OxfordPet(root)
+    with pytest.raises(DataError, match=r"pug_2\.xml: holds XML that no annotation needs"):
+        data.read(index_of(data, "pug_2"))
+
+
 def test_box_one_pixel_outside_is_clipped(root: Path) -> None:
     write_xml(root / "annotations" / "xmls" / "pug_2.xml", (-1, 1, 5, 3))
     data = OxfordPet(root)

@@ -15,6 +15,7 @@ import numpy as np
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS
 from auxseg.data.base import PARTS, Dataset, Split
+from auxseg.data.cache import dark, digest
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
@@ -46,6 +47,8 @@ class _Finding:
 
     Attributes:
         pixels: int64 (256,), the mask's pixels by value; None without a mask.
+        brightest: the image's largest value, 0 to 255.
+        digest: see :func:`auxseg.data.cache.digest`; None where it cannot be read.
     """
 
     readable: bool = True
@@ -53,6 +56,8 @@ class _Finding:
     has_box: bool = False
     pixels: np.ndarray | None = None
     problem: str | None = None
+    brightest: int = 255
+    digest: int | None = None
 
 
 def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
@@ -88,7 +93,12 @@ def check(dataset: Dataset, problems: Sequence[str] = ()) -> Report:
         counts=_count(dataset, findings, split),
         # A broken file may be met in construction and again in reading.
         problems=tuple(dict.fromkeys([*problems, *found])),
-        notes=(*dataset.notes, *split.notes),
+        notes=(
+            *dataset.notes,
+            *split.notes,
+            *dark([finding.brightest for finding in findings if finding.readable]),
+            *_copies(dataset, findings, split),
+        ),
     )
 
 
@@ -120,7 +130,35 @@ def _look(dataset: Dataset, index: int) -> _Finding:
         label=sample.label,
         has_box=sample.box is not None,
         pixels=None if mask is None else np.bincount(mask.ravel(), minlength=256),
+        brightest=int(sample.image.max()),
+        digest=digest(sample.image),
     )
+
+
+def _copies(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> list[str]:
+    """What to say of images that are there several times."""
+    groups: dict[int, list[int]] = {}
+    for index, finding in enumerate(findings):
+        if finding.digest is not None:
+            groups.setdefault(finding.digest, []).append(index)
+    twins = [group for group in groups.values() if len(group) > 1]
+    if not twins:
+        return []
+    first = ", ".join(dataset.name(index) for index in twins[0][:3])
+    notes = [
+        f"{sum(map(len, twins))} images are copies of one another, in {len(twins)} groups (first: "
+        f"{first})"
+    ]
+    part_of = {index: part for part in PARTS for index in getattr(split, part)}
+    across = [
+        group for group in twins if len({part_of[index] for index in group if index in part_of}) > 1
+    ]
+    if across:
+        notes.append(
+            f"{len(across)} of these groups lie in several of train, val and test: what is trained "
+            "on is measured, too, and every metric looks better than it is"
+        )
+    return notes
 
 
 def _count(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> dict[str, str]:

@@ -17,11 +17,17 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from auxseg.data.files import unread
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import Sample
 
 # Pillow warns about odd metadata ("Corrupt EXIF data") of files whose pixels it reads well.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+#: A TIFF's tag for the largest value that its pixels can have.
+_MAX_SAMPLE_VALUE = 281
+#: The entry of a decoded image's info for the bits in use.
+_BITS = "auxseg bits in use"
 
 _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -29,8 +35,9 @@ _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 def read_image(path: Path) -> np.ndarray:
     """Decodes a photo, whatever its name's ending claims to be.
 
-    EXIF orientation is applied; an alpha channel is dropped; 16 bits become the upper 8; of an
-    animation the first frame is taken.
+    EXIF orientation is applied; an alpha channel is dropped; 16 bits become the upper 8 (of the
+    bits that a TIFF's MaxSampleValue says are in use); of an animation the first frame
+    is taken.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -61,6 +68,28 @@ def read_mask(path: Path) -> np.ndarray:
         worst = values.max() if values.max() > 255 else values.min()
         raise DataError(f"{path}: mask value {worst}; class indices 0 to 255 are allowed")
     return values.astype(np.uint8)
+
+
+def read_palette_mask(path: Path) -> tuple[np.ndarray, dict[int, tuple[int, int, int]] | None]:
+    """Decodes a mask of class indices and what its palette makes them look like.
+
+    Returns:
+        uint8 (H, W), and RGB of every value that occurs; None for a file without a palette.
+
+    Raises:
+        DataError: as :func:`read_mask`.
+    """
+    mask = read_mask(path)
+    try:
+        image = _open(path)
+    except _DecodeError as error:
+        raise DataError(f"{path}: {error}") from error
+    if image.mode != "P":
+        return mask, None
+    palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+    colours = {value: palette[value].tolist() for value in present if value < len(palette)}
+    return mask, {value: (r, g, b) for value, (r, g, b) in colours.items()}
 
 
 def read_colour_mask(path: Path) -> np.ndarray:
@@ -108,11 +137,24 @@ def _open(path: Path) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-        return ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(image)
+        upright.info[_BITS] = _bits_in_use(image)  # its tags are lost on the way
+        return upright
     except UnidentifiedImageError as error:
-        raise _DecodeError("not an image") from error
+        raise _DecodeError(_kind(data, path)) from error
     except Exception as error:  # Pillow's decoders raise nearly every built-in class on bad bytes
         raise _DecodeError(_reason(error)) from error
+
+
+def _kind(data: bytes, path: Path) -> str:
+    """What a file is that Pillow does not know."""
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    name = {b"avif": "AVIF", b"avis": "AVIF"}.get(brand) or (
+        "HEIC" if brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1") else unread(path)
+    )
+    if name is None:
+        return "not an image"
+    return f"{name} files are not read; convert it to JPEG or PNG"
 
 
 def _reason(error: Exception) -> str:
@@ -127,7 +169,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise _DecodeError("more than 16 bits per channel; 8 and 16 are read")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        shift = max(0, image.info[_BITS] - 8)
+        return Image.fromarray(np.minimum(values >> shift, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise _DecodeError("floating-point pixels; 8 and 16 bits per channel are read")
     if image.mode == "P" and "transparency" in image.info:
@@ -137,6 +180,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     except ValueError as error:
         raise _DecodeError(f"pixel format {image.mode} is not read") from error
+
+
+def _bits_in_use(image: Image.Image) -> int:
+    """How many bits of a 16-bit file hold its values, where the file says so; else 16."""
+    tags = getattr(image, "tag_v2", None) or {}
+    largest = tags.get(_MAX_SAMPLE_VALUE)
+    if isinstance(largest, tuple):
+        largest = max(largest, default=None)
+    if isinstance(largest, int) and 0 < largest < 65536:
+        return max(8, largest.bit_length())
+    return 16
 
 
 def _indices(image: Image.Image) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from auxseg.data.base import Dataset, Split
 from auxseg.data.decode import read_image, stretch
-from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
+from auxseg.data.files import IMAGE_ENDINGS, is_image, left_out, list_files
 from auxseg.errors import DataError
 from auxseg.types import Sample
 
@@ -34,6 +34,7 @@ class Unlabelled(Dataset):
         self._images = [path for path in list_files(folder) if is_image(path)]
         if not self._images:
             raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_ENDINGS)})")
+        self.notes = left_out(folder)
 
     def __len__(self) -> int:
         return len(self._images)

@@ -9,6 +9,7 @@ import numpy as np
 
 from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.boxes import relative_box
+from auxseg.data.datasets.folder import scan
 from auxseg.data.datasets.folder.files import find_files
 from auxseg.data.datasets.folder.labels import LabelTable, Row, read_labels
 from auxseg.data.datasets.folder.masks import (
@@ -17,7 +18,6 @@ from auxseg.data.datasets.folder.masks import (
     check_ignore_index,
     read_classes,
     read_palette,
-    scan_values,
 )
 from auxseg.data.decode import read_image, stretch
 from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
@@ -196,26 +196,37 @@ class Folder(Dataset):
                 raise DataError(f"{listed}: names other classes than {self._palette_file}")
             return MaskFormat(_without_ignored(classes, ignore_index), ignore_index, colours), []
         if names is not None and (len(names) != 2 or ignore_index is not None):
-            return MaskFormat(_without_ignored(names, ignore_index), ignore_index), []
+            # The values need no scan, which reads every mask; the palettes may.
+            scanned, _ = scan.scan(masks) if scan.has_palettes(masks) else ([], [])
+            self.notes += scan.remarks(scanned)
+            return (
+                MaskFormat(_without_ignored(names, ignore_index), ignore_index),
+                scan.contradictions(scanned),
+            )
         return self._scanned_format(masks, names, ignore_index)
 
     def _scanned_format(
         self, masks: list[Path], names: tuple[str, ...] | None, ignore_index: int | None
     ) -> tuple[MaskFormat, list[str]]:
-        values, problems = scan_values(masks)
-        if ignore_index is None and 255 in values and values <= {0, 255}:
+        scanned, problems = scan.scan(masks)
+        values = {value for mask in scanned for value in mask.values}
+        problems += scan.contradictions(scanned)
+        self.notes += scan.remarks(scanned)
+        if ignore_index is None and scan.black_and_white(scanned):
             classes = names or ("background", "foreground")
             note = f"masks hold 0 and 255 only: read as {classes[0]} and {classes[1]}"
             self.notes = (*self.notes, note)
             return MaskFormat(classes, foreground_255=True), problems
         if names is not None:
             return MaskFormat(names), problems
+        problems += scan.interpolated(scanned)
         # MAX_CLASSES itself would need a 256th class; MaskFormat.read names the file that holds it.
         indices = values - {ignore_index, MAX_CLASSES}
         if not indices and not problems:
             problems.append(f"{self.root / 'masks'}: no mask holds a class index")
         count = max(indices, default=0) + 1
-        note = f"no classes.txt: the masks' values give {count} classes, 0 to {count - 1}"
+        gaps = scan.gaps(scanned, ignore_index)
+        note = f"no classes.txt: the masks' values give {count} classes, 0 to {count - 1}{gaps}"
         self.notes = (*self.notes, note)
         return MaskFormat(tuple(f"class {i}" for i in range(count)), ignore_index), problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
+from auxseg.data.files import IMAGE_ENDINGS, is_image, left_out, list_files, unread
 from auxseg.errors import DataError
 
 
@@ -35,17 +35,17 @@ def find_files(root: Path) -> FolderFiles:
     folder = root / "images" if (root / "images").is_dir() else root
     images = [path for path in list_files(folder) if is_image(path)]
     if not images:
-        raise DataError(
-            f"{folder}: holds no image ({', '.join(IMAGE_ENDINGS)}; subfolders are not searched)"
-        )
+        further = "; ".join(left_out(folder)) or "subfolders are not searched"
+        raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_ENDINGS)}; {further})")
     images, problems = _without_twins(images)
-    masks, mask_problems = _masks(root / "masks", {path.stem for path in images})
+    strange = {path.stem: path for path in list_files(folder) if unread(path)}
+    masks, mask_problems = _masks(root / "masks", {path.stem for path in images}, strange)
     matched = tuple(masks.get(path.stem) for path in images)
-    notes = _strangers(folder) if folder != root else ()
+    notes = left_out(folder) if folder != root else ()
     return FolderFiles(
         images=tuple(images),
         masks=matched,
-        notes=(*notes, *_unmasked(images, matched)),
+        notes=(*notes, *_masks_below(root / "masks"), *_unmasked(images, matched)),
         problems=(*problems, *mask_problems),
     )
 
@@ -64,12 +64,20 @@ def _without_twins(images: list[Path]) -> tuple[list[Path], list[str]]:
     return list(first.values()), problems
 
 
-def _masks(folder: Path, stems: set[str]) -> tuple[dict[str, Path], list[str]]:
+def _masks(
+    folder: Path, stems: set[str], unread_images: dict[str, Path]
+) -> tuple[dict[str, Path], list[str]]:
     masks: dict[str, Path] = {}
     problems = []
     for path in list_files(folder) if folder.is_dir() else []:
         if path.suffix.lower() != ".png":
             problems.append(f"{path}: masks are PNG files, masks/STEM.png")
+        elif path.stem in unread_images and path.stem not in stems:
+            photo = unread_images[path.stem]
+            problems.append(
+                f"{path}: its photo {photo.name} is in a format that is not read "
+                f"({unread(photo)}); convert it to JPEG or PNG"
+            )
         elif path.stem not in stems:
             problems.append(f"{path}: there is no image of that name for this mask")
         else:
@@ -77,11 +85,13 @@ def _masks(folder: Path, stems: set[str]) -> tuple[dict[str, Path], list[str]]:
     return masks, problems
 
 
-def _strangers(folder: Path) -> tuple[str, ...]:
-    others = [path.name for path in list_files(folder) if not is_image(path)]
-    if not others:
+def _masks_below(folder: Path) -> tuple[str, ...]:
+    """Sub-folders of ``masks/`` are not read either."""
+    below = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    count = sum(file.suffix.lower() == ".png" for path in below for file in path.rglob("*"))
+    if not count:
         return ()
-    return (f"files in {folder.name}/ that are no images: {len(others)} (first: {others[0]})",)
+    return (f"{folder}: {count} masks in sub-folders are not read; move them into masks/",)
 
 
 def _unmasked(images: list[Path], masks: tuple[Path | None, ...]) -> tuple[str, ...]:

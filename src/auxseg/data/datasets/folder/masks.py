@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +58,7 @@ class MaskFormat:
             if value >= len(self.classes) and value != self.ignore_index:
                 raise DataError(
                     f"{path}: mask value {value} is none of the {len(self.classes)} classes "
-                    f"(0 to {len(self.classes) - 1}: {', '.join(self.classes)}); "
+                    f"(0 to {len(self.classes) - 1}: {_some(self.classes)}); "
                     f"if it marks unlabelled pixels, pass --ignore-index {value}"
                 )
 
@@ -119,31 +116,6 @@ def read_palette(path: Path) -> tuple[tuple[str, ...], dict[tuple[int, int, int]
     return tuple(names), colours
 
 
-def scan_values(masks: Sequence[Path]) -> tuple[set[int], list[str]]:
-    """Finds every value that occurs in the masks, with a few threads.
-
-    Returns:
-        The values, and a line of text for each mask that cannot be read.
-    """
-
-    def values(path: Path) -> set[int] | str:
-        try:
-            mask = read_mask(path)
-        except DataError as error:
-            return str(error)
-        return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
-
-    found: set[int] = set()
-    problems = []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for result in pool.map(values, masks):
-            if isinstance(result, str):
-                problems.append(result)
-            else:
-                found |= result
-    return found, problems
-
-
 def _from_colours(path: Path, palette: dict[tuple[int, int, int], int]) -> np.ndarray:
     colours = _codes(read_colour_mask(path))
     present, inverse = np.unique(colours, return_inverse=True)
@@ -167,7 +139,15 @@ def _codes(rgb: np.ndarray) -> np.ndarray:
 def _check_binary(path: Path, indices: np.ndarray) -> None:
     others = indices[(indices != 0) & (indices != 255)]
     if others.size:
-        raise DataError(f"{path}: mask value {others[0]}; the other masks hold 0 and 255 only")
+        pixels = f"{others.size} pixel{'s' if others.size > 1 else ''}"
+        raise DataError(
+            f"{path}: mask value {others[0]} ({pixels} neither 0 nor 255); most masks hold 0 and "
+            "255 only, for background and foreground: mend this one"
+        )
+
+
+def _some(names: tuple[str, ...], most: int = 10) -> str:
+    return ", ".join(names if len(names) <= most else (*names[:most], "…"))
 
 
 def _check_count(path: Path, count: int) -> None:

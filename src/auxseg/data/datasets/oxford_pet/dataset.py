@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import ClassVar
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse
 
 from auxseg.data.base import Dataset, Split
 from auxseg.data.boxes import relative_box
@@ -198,9 +200,11 @@ class OxfordPet(Dataset):
 def _xml_box(path: Path) -> tuple[float, ...]:
     """xmin, ymin, xmax, ymax in pixels: the first object's bndbox (the official files have one)."""
     try:
-        box = ET.parse(path).getroot().find("object/bndbox")
-        return tuple(float(box.findtext(k, "")) for k in ("xmin", "ymin", "xmax", "ymax"))  # type: ignore[union-attr]
-    except (ET.ParseError, OSError) as error:
+        box = parse(path, forbid_dtd=True).getroot().find("object/bndbox")
+        return tuple(float(box.findtext(k, "")) for k in ("xmin", "ymin", "xmax", "ymax"))
+    except DefusedXmlException as error:
+        raise DataError(f"{path}: holds XML that no annotation needs ({error})") from error
+    except (ParseError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     except (AttributeError, ValueError) as error:
         raise DataError(
