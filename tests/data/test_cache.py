@@ -224,7 +224,9 @@ def test_a_wrong_label_stops_the_build(root: Path, store: Path) -> None:
     assert dataset.reads < 100  # what was waiting is not read any more
 
 
-@pytest.mark.parametrize("damage", ["no meta", "other key", "not json", "array cut", "array gone"])
+@pytest.mark.parametrize(
+    "damage", ["no meta", "other key", "not json", "array cut", "array gone", "pickle"]
+)
 def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, store: Path) -> None:
     folder = decoded(Files(root), SIZE, store).folder
     meta = folder / "meta.json"
@@ -236,6 +238,9 @@ def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, stor
         meta.write_text('{"format"')
     elif damage == "array cut":
         (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-100])
+    elif damage == "pickle":
+        planted = np.array([Planted(store / "hit")], dtype=object)
+        np.save(folder / "masks.npy", planted, allow_pickle=True)
     else:
         (folder / "masks.npy").unlink()
     dataset = Files(root)
@@ -243,6 +248,16 @@ def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, stor
     assert dataset.reads == len(dataset)
     assert_equals_read(arrays, root)
     assert contents(store) == [folder.name]
+
+
+class Planted:
+    """Writes a file as soon as it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
 
 
 class Meet:

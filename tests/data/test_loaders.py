@@ -33,8 +33,10 @@ def arrays() -> DecodedArrays:
         boxes=boxes,
         has_mask=np.arange(COUNT) != 1,
         readable=np.ones(COUNT, dtype=bool),
+        digests=np.arange(COUNT, dtype=np.uint64),
         folder=Path(),
         problems=(),
+        notes=(),
     )
 
 
@@ -106,8 +108,10 @@ def unlabelled_arrays(count: int = 3, seed: int = 9) -> DecodedArrays:
         boxes=np.full((count, 4), 0.5, np.float32),
         has_mask=np.ones(count, dtype=bool),
         readable=np.ones(count, dtype=bool),
+        digests=np.arange(count, dtype=np.uint64),
         folder=Path(),
         problems=(),
+        notes=(),
     )
 
 
@@ -382,3 +386,25 @@ def test_epochs_follow_one_another_in_kept_workers(tmp_path: Path) -> None:
         seen.append([int(index) for batch in loader for index in batch.index])
     plain = EpochSampler(range(12), shuffle=True, seed=5)
     assert seen == [order(plain, 0), order(plain, 1)]
+
+
+def test_steps_of_an_epoch_go_on_where_they_were_stopped() -> None:
+    """Its length stays what it is, and the next epoch is whole again."""
+    whole = StepSampler(EpochSampler(range(20), shuffle=True, seed=3), 4)
+    resumed = StepSampler(EpochSampler(range(20), shuffle=True, seed=3), 4)
+    resumed.go_on_at(2, 3)
+    for epoch, first in ((2, 3), (3, 0)):
+        whole.set_epoch(epoch)
+        resumed.set_epoch(epoch)
+        assert len(resumed) == len(whole) == 5
+        assert list(resumed) == list(whole)[first:]
+
+
+def test_loader_processes_begin_where_a_resumed_epoch_does(arrays: DecodedArrays) -> None:
+    """They ask for batches as soon as there are any, before anybody tells them of the epoch."""
+    sampler = StepSampler(EpochSampler(range(COUNT), shuffle=True, seed=3), 2)
+    sampler.go_on_at(4, 1)
+    loader = make_loader(Reader(arrays), sampler, lambda images: images, num_workers=2)  # type: ignore[arg-type, return-value]
+    found = [batch.index.tolist() for batch in loader]
+    expected = [[key.index for key in sampler.keys(step)] for step in (13, 14)]
+    assert found == expected

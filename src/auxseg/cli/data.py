@@ -1,4 +1,4 @@
-"""The command line's verbs about data sets: ``auxseg data check`` and ``auxseg data prepare``."""
+"""The command line's verbs about data sets: ``auxseg data check``, ``prepare`` and ``cache``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ OF_PREPARE = (
 
 
 def data(arguments: Sequence[str]) -> int:
-    """check a data folder, or decode it into the cache (data check, data prepare)"""
+    """check a data folder, decode it into the cache, tidy the cache (data check, prepare, cache)"""
     actions: dict[str, Callable[[Sequence[str]], int]] = {
         "check": data_check,
         "prepare": data_prepare,
+        "cache": data_cache,
     }
     if arguments and arguments[0] in ("-h", "--help"):
         print("usage: auxseg data check DIR · auxseg data prepare --data NAME --root DIR")
@@ -79,4 +80,35 @@ def data_prepare(arguments: Sequence[str]) -> int:
     size = opened.arrays.images.shape[1]
     count = len(opened.arrays.images)
     print(f"{count} images at {size}×{size} ({', '.join(parts)}) in {opened.arrays.folder}")
+    return 0
+
+
+def data_cache(arguments: Sequence[str]) -> int:
+    """list the caches of decoded images, or remove old ones"""
+    from auxseg.data.cache import cache_root
+    from auxseg.data.stored import prune, stored
+
+    parser = verb_parser("data cache", data_cache, "auxseg data cache --prune --older-than 7")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove caches that were not used for long"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=float,
+        default=30.0,
+        minimum=0,
+        needs="--prune",
+        help="for how many days they were not used",
+    )
+    parser.add_argument("--cache-dir", help="where caches are kept; $AUXSEG_CACHE by default")
+    parsed = parser.parse(arguments)
+    place = Path(parsed.cache_dir) if parsed.cache_dir else None
+    found = prune(parsed.older_than, place) if parsed.prune else stored(place)
+    for one in found:
+        print(
+            f"{one.name}: {one.count} images at {one.size}×{one.size}, {one.bytes / 1e9:.2f} GB, "
+            f"last used {one.days:.0f} days ago, {one.folder}"
+        )
+    what = "removed" if parsed.prune else f"in {cache_root(place)}"
+    print(f"{len(found)} caches, {sum(one.bytes for one in found) / 1e9:.2f} GB {what}")
     return 0

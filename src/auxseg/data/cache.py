@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,12 +31,16 @@ from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+
+#: An image without a value as high as this shows next to nothing.
+NEARLY_BLACK = 32
 
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200
 
-_META = "meta.json"
+#: The file that says what a finished cache folder holds; its date is that of the last use.
+META = "meta.json"
 _BUILDING = ".building-"
 _LEFTOVER_SECONDS = 24 * 3600
 
@@ -55,8 +59,10 @@ class DecodedArrays:
         boxes: float32 (N, 4), xyxy in [0, 1]; NaN without a box.
         has_mask: bool (N,).
         readable: bool (N,); False for images that are to be left out.
+        digests: uint64 (N,), equal for images of equal pixels; see :func:`digest`.
         folder: where the arrays lie.
         problems: one line for each unreadable image.
+        notes: what is odd about all images together.
     """
 
     images: np.ndarray
@@ -65,14 +71,22 @@ class DecodedArrays:
     boxes: np.ndarray
     has_mask: np.ndarray
     readable: np.ndarray
+    digests: np.ndarray
     folder: Path
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _load, (self.folder,)
 
+    def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, S, S, 3) and masks (n, S, S) of some images, as copies."""
+        return self.images[rows], self.masks[rows]
 
-def decoded(dataset: Dataset, size: int, cache_dir: Path | None = None) -> DecodedArrays:
+
+def decoded(
+    dataset: Dataset, size: int, cache_dir: Path | None = None, *, keep: str = "all"
+) -> DecodedArrays:
     """Opens the data set's cache, or decodes every image into one with a thread per core.
 
     Args:
@@ -80,14 +94,20 @@ def decoded(dataset: Dataset, size: int, cache_dir: Path | None = None) -> Decod
         size: side S of the square that images and masks are stretched to, in pixels.
         cache_dir: the folder for caches; None means ``$AUXSEG_CACHE``, else the user's cache
             folder of the operating system. The arrays lie in ``decoded/NAME-SIZE-KEY`` below it.
+        keep: ``all``, or ``none`` for a data set whose pixels the disk has no room for: only labels
+            are kept, and the arrays of pixels are empty (:mod:`auxseg.data.live` fills them).
 
     Raises:
         DataError: a label is wrong, no image can be read, or the folder cannot hold the cache.
     """
     key = cache_key(dataset, size)
-    folder = cache_root(cache_dir) / "decoded" / f"{dataset.NAME}-{size}-{key}"
+    name = f"{dataset.NAME}-{size}-{key}" + ("-labels" if keep == "none" else "")
+    folder = cache_root(cache_dir) / "decoded" / name
     arrays = _open(folder, key)
-    return _build(dataset, size, folder, key) if arrays is None else arrays
+    if arrays is None:
+        arrays = _build(dataset, size, folder, key, pixels=keep == "all")
+    os.utime(folder / META)  # when it was last used
+    return arrays
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
@@ -119,7 +139,7 @@ def _file_state(path: str) -> tuple[str, int, int]:
 def _open(folder: Path, key: str) -> DecodedArrays | None:
     """The finished cache in this folder; None where there is none or it is damaged."""
     try:
-        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if (meta["format"], meta["key"]) != (CACHE_FORMAT, key):
             return None
         return _load(folder)
@@ -128,24 +148,34 @@ def _open(folder: Path, key: str) -> DecodedArrays | None:
 
 
 def _load(folder: Path) -> DecodedArrays:
-    meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _layout(0, 0)}
-    return DecodedArrays(**arrays, folder=folder, problems=tuple(meta["problems"]))
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    names = _layout(0, 0, pixels=meta.get("pixels", True))
+    arrays: dict[str, Any] = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names
+    }
+    nothing = np.zeros((len(arrays["labels"]), 0, 0), np.uint8)
+    arrays = {"images": nothing, "masks": nothing, **arrays}
+    problems, notes = (tuple(meta[name]) for name in ("problems", "notes"))
+    return DecodedArrays(**arrays, folder=folder, problems=problems, notes=notes)
 
 
-def _layout(count: int, size: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+def _layout(count: int, size: int, *, pixels: bool) -> dict[str, tuple[type, tuple[int, ...]]]:
     """Name of every array → dtype and shape."""
-    return {
+    large: dict[str, tuple[type, tuple[int, ...]]] = {
         "images": (np.uint8, (count, size, size, 3)),
         "masks": (np.uint8, (count, size, size)),
+    }
+    return {
+        **(large if pixels else {}),
         "labels": (np.int64, (count,)),
         "boxes": (np.float32, (count, 4)),
         "has_mask": (np.bool_, (count,)),
         "readable": (np.bool_, (count,)),
+        "digests": (np.uint64, (count,)),
     }
 
 
-def _build(dataset: Dataset, size: int, folder: Path, key: str) -> DecodedArrays:
+def _build(dataset: Dataset, size: int, folder: Path, key: str, *, pixels: bool) -> DecodedArrays:
     if len(dataset) == 0:
         raise DataError(f"{dataset.NAME}: there is no image to decode")
     building = folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
@@ -153,14 +183,15 @@ def _build(dataset: Dataset, size: int, folder: Path, key: str) -> DecodedArrays
         with _writing(folder):
             building.mkdir(parents=True)
             _remove_leftovers(folder.parent)
-            arrays = _allocate(building, len(dataset), size)
-        problems = _decode_all(dataset, size, arrays, folder)
+            arrays = _allocate(building, len(dataset), size, pixels=pixels)
+        problems, brightest = _decode_all(dataset, size, arrays, folder)
         if len(problems) == len(dataset):
             raise DataError(f"{dataset.NAME}: no image can be read; the first: {problems[0]}")
         with _writing(folder):
             for array in arrays.values():
                 array.flush()
-            _write_meta(building, dataset, size, key, problems)
+            meta = {"problems": problems, "notes": list(dark(brightest)), "pixels": pixels}
+            _write_meta(building, dataset, size, key, meta)
             _publish(building, folder, key)
     finally:
         # After success there is nothing here. After a failure that failure is the one to report;
@@ -176,12 +207,13 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{folder}: cannot write the cache of decoded images ({error.strerror or error}); "
-            "set AUXSEG_CACHE to a writable folder with more room"
+            "set AUXSEG_CACHE to a writable folder with more room, remove old caches (auxseg data "
+            "cache --prune), or decode images whenever they are needed (--data.cache none)"
         ) from error
 
 
-def _allocate(building: Path, count: int, size: int) -> dict[str, np.memmap]:
-    layout = _layout(count, size)
+def _allocate(building: Path, count: int, size: int, *, pixels: bool) -> dict[str, np.memmap]:
+    layout = _layout(count, size, pixels=pixels)
     needed = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in layout.values())
     free = shutil.disk_usage(building).free
     if free < needed:
@@ -210,17 +242,22 @@ def _reserve(path: Path) -> None:
 
 def _decode_all(
     dataset: Dataset, size: int, arrays: dict[str, np.memmap], folder: Path
-) -> list[str]:
-    """Fills the arrays; returns one line for each unreadable image, in the images' order."""
+) -> tuple[list[str], list[int]]:
+    """Fills the arrays.
 
-    def decode(index: int) -> str | None:
+    Returns:
+        one line for each unreadable image, in the images' order, and the brightest value of each
+        of the others.
+    """
+
+    def decode(index: int) -> str | int:
         try:
             sample = dataset.read(index, size)
         except UnreadableImageError as error:
             _store_unreadable(arrays, index)
             return str(error)
         _store(arrays, index, sample)
-        return None
+        return int(sample.image.max())
 
     executor = ThreadPoolExecutor(os.cpu_count())
     try:
@@ -231,20 +268,43 @@ def _decode_all(
                 advance()
     finally:
         executor.shutdown(cancel_futures=True)
-    return [problem for future in futures if (problem := future.result()) is not None]
+    found = [future.result() for future in futures]
+    problems = [one for one in found if isinstance(one, str)]
+    return problems, [one for one in found if isinstance(one, int)]
 
 
 def _store(arrays: dict[str, np.memmap], index: int, sample: Sample) -> None:
-    arrays["images"][index] = sample.image
-    arrays["masks"][index] = IGNORE_INDEX if sample.mask is None else sample.mask
+    if "images" in arrays:
+        arrays["images"][index] = sample.image
+        arrays["masks"][index] = IGNORE_INDEX if sample.mask is None else sample.mask
     arrays["labels"][index] = NO_LABEL if sample.label is None else sample.label
     arrays["boxes"][index] = np.nan if sample.box is None else sample.box
     arrays["has_mask"][index] = sample.mask is not None
     arrays["readable"][index] = True
+    arrays["digests"][index] = digest(sample.image)
+
+
+def digest(image: np.ndarray) -> int:
+    """64 bits that two images share if their pixels are equal, and else by a chance of 2⁻⁶⁴."""
+    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()
+    return int.from_bytes(found, "little")
+
+
+def dark(brightest: Sequence[int]) -> tuple[str, ...]:
+    """What to say of images most of which are nearly black, by the brightest value of each."""
+    black = sum(value < NEARLY_BLACK for value in brightest)
+    if 2 * black <= len(brightest):
+        return ()
+    return (
+        f"{black} of {len(brightest)} images are nearly black (no value above "
+        f"{NEARLY_BLACK - 1} of 255): photos of 12 or fewer bits in files of 16? Of those, the "
+        "upper 8 bits are read; multiply the values (12 bits by 16) and save them again",
+    )
 
 
 def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:
-    arrays["masks"][index] = IGNORE_INDEX
+    if "masks" in arrays:
+        arrays["masks"][index] = IGNORE_INDEX
     arrays["labels"][index] = NO_LABEL
     arrays["boxes"][index] = np.nan
 
@@ -264,16 +324,22 @@ def _progress(dataset: Dataset, size: int, folder: Path) -> Iterator[Callable[[]
     yield lambda: None
 
 
-def _write_meta(building: Path, dataset: Dataset, size: int, key: str, problems: list[str]) -> None:
+def _write_meta(
+    building: Path,
+    dataset: Dataset,
+    size: int,
+    key: str,
+    found: dict[str, Any],
+) -> None:
     meta = {
         "format": CACHE_FORMAT,
         "key": key,
         "name": dataset.NAME,
         "size": size,
         "count": len(dataset),
-        "problems": problems,
+        **found,
     }
-    with (building / _META).open("w", encoding="utf-8") as file:
+    with (building / META).open("w", encoding="utf-8") as file:
         json.dump(meta, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from multiprocessing.queues import Queue
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from auxseg.data.cache import DecodedArrays
+from auxseg.processes import end_with
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
 #: Sets the order of unlabelled images apart from that of labelled ones of the same seed.
@@ -66,10 +69,9 @@ class Reader(Dataset[LabelledImages]):
         # What stands for an unlabelled image's labels below is never seen.
         rows = np.where(own, numbers, 0)
         labelled = own & counted
-        images = self.arrays.images[rows]
+        images, masks = self.arrays.pixels(rows)
         if self.unlabelled is not None:
             images[~own] = self.unlabelled.images[numbers[~own] - len(self.visible)]
-        masks = self.arrays.masks[rows]
         masks[~own] = IGNORE_INDEX
         boxes = np.where(labelled[:, None], self.arrays.boxes[rows], np.nan)
         return LabelledImages(
@@ -177,9 +179,17 @@ class StepSampler(Sampler[list[Key]]):
         self.others_per_step = others_per_step if len(others) else 0
         self.pass_steps = -(-len(labelled) // batch_size)
         self.every, self.steps = every or self.pass_steps, steps
-        self.epoch = 0
+        self.epoch, self._first = 0, 0
         #: Lightning tells a batch sampler's own sampler of the epoch.
         self.sampler = self
+
+    def go_on_at(self, epoch: int, steps: int) -> None:
+        """Goes on within an epoch of which so many steps are done; its length stays what it is.
+
+        To be called before a loader asks for the first batch: loader processes ask for several at
+        once, before Lightning tells of the epoch.
+        """
+        self.epoch, self._first = epoch, epoch * self.every + steps
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
@@ -197,7 +207,8 @@ class StepSampler(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         for step in self._range:
-            yield self.keys(step)
+            if step >= self._first:
+                yield self.keys(step)
 
     def keys(self, step: int) -> list[Key]:
         """The images of a step of the run, counted from 0."""
@@ -245,4 +256,19 @@ def make_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
+        worker_init_fn=partial(_start_worker, os.getpid()),
     )
+
+
+def _start_worker(parent: int, number: int) -> None:
+    """Loader processes end with their parent, and where a batch cannot be handed over.
+
+    Python's queue would print why and drop the batch, for which the parent then waits for ever: so
+    in a container with a small /dev/shm, through which batches pass.
+    """
+    end_with(parent)
+
+    def give_up(error: Exception, batch: object) -> None:
+        os._exit(1)  # which torch tells the parent
+
+    Queue._on_queue_feeder_error = staticmethod(give_up)  # type: ignore[attr-defined]
