@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +244,42 @@ def test_damaged_and_foreign_files(
     gone = ("predict", tmp_path / "gone.onnx", album, "--out", tmp_path / "out")
     auxseg(*gone).failed(1, "gone.onnx", "no such file")
     assert not (tmp_path / "out").exists()
+
+
+class Planted:
+    """Writes a file as soon as it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("where", ["example", "weights", "object", "traversal"])
+def test_a_program_that_holds_a_pickle_is_refused_before_it_is_read(
+    where: str, program: Path, album: Path, tmp_path: Path
+) -> None:
+    payload = io.BytesIO()
+    torch.save((Planted(tmp_path / "hit"),), payload)
+    planted = tmp_path / "planted.pt2"
+    with zipfile.ZipFile(program) as source, zipfile.ZipFile(planted, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if where == "example" and name.endswith("sample_inputs/model.pt"):
+                content = payload.getvalue()
+            if where == "weights" and name.endswith("model_weights_config.json"):
+                config = json.loads(content)
+                first = next(iter(config["config"].values()))
+                first["use_pickle"] = True
+                content = json.dumps(config).encode()
+            target.writestr(name, content)
+        further = {"object": "data/constants/custom_obj_0", "traversal": "../../evil"}.get(where)
+        if further is not None:
+            target.writestr(f"{source.namelist()[0].partition('/')[0]}/{further}", b"\x80\x02.")
+    line = ("predict", planted, album, "--out", tmp_path / "out")
+    auxseg(*line).failed(1, "planted.pt2", "nothing of it was run")
+    assert not (tmp_path / "hit").exists()
 
 
 def test_attention_and_batch_size(all_tasks: Path, album: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_folder_of_all_sizes_and_formats(trained: Path, album: Path, tmp_path:
     assert outcome.err == ""
     assert "6 of 6" in outcome.out
     names = {f"{stem}_{kind}.png" for stem in SIZES for kind in ("mask", "overlay")}
-    assert {path.name for path in out.iterdir()} == names | {"predictions.json"}
+    assert {path.name for path in out.iterdir()} == names | {"predictions.json", ".predicted.jsonl"}
     for stem, (width, height) in SIZES.items():
         mask = picture(out / f"{stem}_mask.png")
         assert (mask.shape, mask.dtype) == ((height, width), np.uint8)

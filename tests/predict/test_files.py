@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from auxseg.errors import DataError, UnreadableImageError
+from auxseg.errors import DataError, UnreadableImageError, UsageError
 from auxseg.predict import Predictor, files, predict_files
 from auxseg.predict.network import Network, Outputs
 from auxseg.tasks.segmentation import Segmentation
@@ -143,7 +143,102 @@ def test_leaving_early_ends_the_threads(tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     paths, out = album(tmp_path / "a", 2), tmp_path / "out"
-    (out / f"{paths[0].stem}_overlay.png").mkdir(parents=True)  # a folder has the file's name
+    list(predict_files(Predictor(Brightness()), paths, out))
+    (out / f"{paths[0].stem}_overlay.png").unlink()
+    (out / f"{paths[0].stem}_overlay.png").mkdir()  # a folder has the file's name
     with pytest.raises(DataError, match=f"{paths[0].stem}_overlay.png: cannot be written"):
         list(predict_files(Predictor(Brightness()), paths, out))
-    assert not list(out.glob(".*"))  # no half of a file
+    assert not list(out.glob(".*.tmp"))  # no half of a file
+
+
+def names(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    """As after a kill: some are written, one is only half noted, and one has changed since."""
+    paths, out = album(tmp_path / "album", 6), tmp_path / "out"
+    network = Brightness()
+    for number, _ in enumerate(predict_files(Predictor(network), paths, out, batch_size=1)):
+        if number == 3:
+            break
+    journal = out / ".predicted.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    assert not (out / "predictions.json").exists()
+    Image.fromarray(np.full((20, 20, 3), 255, np.uint8)).save(paths[0])
+    network.batches.clear()
+    found = list(predict_files(Predictor(network), paths, out, batch_size=1))
+    # Of the four, one has changed, and the last one's note was torn.
+    assert [stem for stem, _ in found] == ["00", "03", "04", "05"]  # type: ignore[misc]
+    assert sum(network.batches) == 4
+    entries = json.loads((out / "predictions.json").read_text())
+    assert [entry["files"] for entry in entries] == [path.stem for path in paths]
+    for number, path in enumerate(paths):
+        expected = 1 if number == 0 else number % 2
+        mask = np.array(Image.open(out / f"{path.stem}_mask.png"))
+        assert (mask == expected).all()
+        assert mask.shape == np.array(Image.open(path)).shape[:2]
+
+
+def test_another_network_predicts_anew(tmp_path: Path) -> None:
+    paths, out = album(tmp_path / "album", 2), tmp_path / "out"
+    list(predict_files(Predictor(Brightness()), paths, out))
+    other = Brightness()
+    other.checksum = "other"
+    assert len(list(predict_files(Predictor(other), paths, out))) == 2
+
+
+def test_shards_together_are_the_whole(tmp_path: Path) -> None:
+    paths = album(tmp_path / "album", 7)
+    list(predict_files(Predictor(Brightness()), paths, tmp_path / "whole"))
+    parts = []
+    for number in (2, 0, 1):
+        network = Brightness()
+        list(predict_files(Predictor(network), paths, tmp_path / "parts", shard=(number, 3)))
+        parts.append(sum(network.batches))
+    assert parts == [2, 3, 2]
+    assert names(tmp_path / "parts") == names(tmp_path / "whole")
+    for name in names(tmp_path / "whole"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["mask", "overlay"])
+def test_files_of_others_are_not_overwritten(kind: str, tmp_path: Path) -> None:
+    paths = album(tmp_path / "album", 3)
+    own = tmp_path / "album" / f"02_{kind}.png"
+    own.write_bytes(b"drawn by hand")
+    with pytest.raises(UsageError, match=rf"02_{kind}\.png: is there already"):
+        list(predict_files(Predictor(Brightness()), paths, tmp_path / "album"))
+    assert own.read_bytes() == b"drawn by hand"
+    assert not (tmp_path / "album" / "00_mask.png").exists()
+
+
+def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    paths = album(tmp_path / "album", 3)
+    first = predict_files(Predictor(Brightness()), paths, tmp_path / "out", batch_size=1)
+    next(first)
+    with pytest.raises(UsageError, match="another process is writing into it"):
+        next(predict_files(Predictor(Brightness()), paths, tmp_path / "out"))
+    assert len(list(first)) == 2
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
+    album(tmp_path / "album", 2)
+    (tmp_path / "album" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "album" / "notes.md").write_text("mine")
+    album(tmp_path / "album" / "more", 3)
+    told: list[str] = []
+    assert len(files.find_images([tmp_path / "album"], told.append)) == 2
+    below, unread = told
+    assert "more/ (3)" in below
+    assert "IMG_1.HEIC (HEIC)" in unread
+
+
+def test_a_list_of_photos(tmp_path: Path) -> None:
+    paths = album(tmp_path / "album", 3)
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{paths[2]}\n\n{paths[0]}\n", encoding="utf-8-sig")
+    assert files.find_images([listed]) == [paths[2], paths[0]]
+    listed.write_text(f"{paths[2]}\n{tmp_path}/gone.png\n")
+    with pytest.raises(UsageError, match=r"list\.txt line 2: .*gone\.png"):
+        files.find_images([listed])

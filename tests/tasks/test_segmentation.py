@@ -13,6 +13,7 @@ import torch
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
 from auxseg.errors import DataError
+from auxseg.tasks import segmentation
 from auxseg.tasks.base import MetricValue
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import IGNORE_INDEX, ClassNames, LabelledImages, Sample, Target
@@ -165,6 +166,24 @@ def test_decode_enlarges_to_the_photo() -> None:
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask[:, :30], 0)
     np.testing.assert_array_equal(mask[:, 30:], 1)
+
+
+@pytest.mark.parametrize("strip", [1, 5000, 4_000_000])
+@pytest.mark.parametrize("size", [(31, 47), (96, 96), (401, 150), (20, 300), (7, 9)])
+def test_decoding_in_strips_is_decoding_at_once(
+    size: tuple[int, int], strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation, "_STRIP", strip)
+    logits = torch.randn(5, 32, 24)
+    whole = torch.nn.functional.interpolate(
+        logits[None].double(), size, mode="bilinear", align_corners=False
+    )[0]
+    found = segmentation.largest_enlarged(logits, size)
+    assert found.dtype == torch.uint8
+    chosen = whole.gather(0, found.long()[None])[0]
+    # Where two classes are equal up to rounding, either may win.
+    torch.testing.assert_close(chosen, whole.amax(dim=0), rtol=0, atol=1e-5)
+    assert (found == whole.argmax(dim=0)).float().mean() > 0.999
 
 
 def test_decode_at_the_logits_size_is_their_argmax() -> None:

@@ -21,7 +21,11 @@ def predict(arguments: Sequence[str]) -> int:
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
     )
     parser.add_argument("run", help="a run directory, or a file of auxseg export (.onnx, .pt2)")
-    parser.add_argument("images", nargs="+", help="image files, and folders of them")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        help="image files, folders of them, and lists (.txt, one image per line)",
+    )
     parser.add_argument("--out", required=True, help="the folder for masks and overlays")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps")
     parser.add_argument(
@@ -33,30 +37,55 @@ def predict(arguments: Sequence[str]) -> int:
         help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
         "megabytes per photo) and as a picture (NAME_attention.png)",
     )
+    parser.add_argument(
+        "--shards", type=int, default=1, minimum=1, help="into how many parts to cut the photos"
+    )
+    parser.add_argument(
+        "--shard",
+        type=int,
+        default=0,
+        minimum=0,
+        needs="--shards",
+        help="the part to predict, from 0; each process takes another one, into the same --out",
+    )
     parsed = parser.parse(arguments)
-    paths = find_images(parsed.images)
+    if parsed.shard >= parsed.shards:
+        raise UsageError(
+            f"--shard: {parsed.shard} is none of the {parsed.shards} parts, which count from 0"
+        )
+    paths = find_images(parsed.images, tell=lambda line: print(f"note: {line}", file=sys.stderr))
     predictor = load(parsed.run, parsed.accelerator)
     if parsed.attention and not predictor.attentive:
         raise UsageError(
             f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
         )
-    failures = 0
+    failures, done = 0, 0
     out = Path(parsed.out)
+    shard = (parsed.shard, parsed.shards)
+    total = len(paths[parsed.shard :: parsed.shards])
     found = predict_files(
-        predictor, paths, out, attention=parsed.attention, batch_size=parsed.batch_size
+        predictor,
+        paths,
+        out,
+        attention=parsed.attention,
+        batch_size=parsed.batch_size,
+        shard=shard,
     )
-    with _progress(len(paths)) as advance:
+    with _progress(total) as advance:
         for result in found:
             advance()
             if isinstance(result, AuxsegError):
                 failures += 1
                 print(f"auxseg: {result}", file=sys.stderr)
                 continue
+            done += 1
             stem, prediction = result
             if parsed.attention:
                 write_attention(out / f"{stem}_attention.png", prediction)
             print(_describe(prediction))
-    print(f"{len(paths) - failures} of {len(paths)} images predicted into {parsed.out}")
+    before = total - failures - done
+    already = f" ({before} of them before)" if before else ""
+    print(f"{total - failures} of {total} images predicted into {parsed.out}{already}")
     return 1 if failures else 0
 
 

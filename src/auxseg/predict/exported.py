@@ -17,7 +17,9 @@ from torch import Tensor
 
 from auxseg.config.construct import construct
 from auxseg.errors import AuxsegError, DataError, UsageError
+from auxseg.predict.archive import check_archive
 from auxseg.predict.network import Network, Outputs
+from auxseg.runs.files import file_checksum
 from auxseg.tasks import TASKS, Task
 from auxseg.types import ClassNames
 
@@ -116,6 +118,7 @@ class TorchNetwork(Network):
     def __init__(self, path: Path, device: torch.device) -> None:
         from torch.export.passes import move_to_device_pass
 
+        check_archive(path)
         extra = {EXTRA_FILE: ""}
         try:
             with path.open("rb") as stream, warnings.catch_warnings(), _without_traces():
@@ -155,7 +158,9 @@ def open_exported(path: Path, device: torch.device, ending: str | None = None) -
             f"{path}: is neither a run directory nor a file of `auxseg export` "
             f"({', '.join(ENDINGS)})"
         )
-    return ENDINGS[ending](path, device)
+    network = ENDINGS[ending](path, device)
+    network.checksum = file_checksum(path)
+    return network
 
 
 @contextmanager

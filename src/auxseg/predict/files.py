@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from auxseg.data.decode import read_image
-from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
+from auxseg.data.files import IMAGE_ENDINGS, is_image, left_out, list_files
 from auxseg.errors import UnreadableImageError, UsageError
+from auxseg.predict.journal import Journal
 from auxseg.predict.network import Outputs
 from auxseg.predict.predictor import Prediction, Predictor
 from auxseg.runs.files import check_folder, replacing
+from auxseg.runs.lock import locked
 
 BATCH_SIZE = 8
 
@@ -31,18 +31,29 @@ THREADS = min(4, os.cpu_count() or 1)
 Result = tuple[str, Prediction] | UnreadableImageError
 
 
-def find_images(paths: Sequence[str | Path]) -> list[Path]:
-    """Image files as given, and those directly inside folders, in order of name; each once.
+def find_images(
+    paths: Sequence[str | Path], tell: Callable[[str], None] = lambda line: None
+) -> list[Path]:
+    """Image files as given, those directly inside folders, in order of name, and those of lists.
+
+    Args:
+        paths: images, folders, and text files (``.txt``) that name one image per line. Each image
+            is found once.
+        tell: called with a line about what is left out of a folder.
 
     Raises:
         UsageError: a path does not exist, or a folder holds no image.
     """
     found: list[Path] = []
-    for path in map(Path, paths):
+    for path in _listed(map(Path, paths)):
         if path.is_dir():
             inside = [item for item in list_files(path) if is_image(item)]
+            further = left_out(path, strangers=False)
             if not inside:
-                raise UsageError(f"{path}: holds no image ({', '.join(IMAGE_ENDINGS)})")
+                why = "; ".join((", ".join(IMAGE_ENDINGS), *further))
+                raise UsageError(f"{path}: holds no image ({why})")
+            for line in further:
+                tell(line)
             found += inside
         elif path.is_file():
             found.append(path)
@@ -54,6 +65,47 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return list(once.values())
 
 
+def _listed(paths: Iterable[Path]) -> Iterator[Path]:
+    """Paths, with the lines of every list in place of the list."""
+    for path in paths:
+        if path.suffix.lower() != ".txt" or not path.is_file():
+            yield path
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: cannot be read as a list of images ({error})") from None
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                image = Path(line.strip()).expanduser()
+                if not image.is_file():
+                    raise UsageError(f"{path} line {number}: {image}: no such image")
+                yield image
+
+
+@dataclass(frozen=True)
+class Album:
+    """Photos on their way into a folder, or the part of them that one process takes.
+
+    Args:
+        paths: all photos, in order; each has a name for its files.
+        out: the folder.
+        shard: number (from 0) and count of the parts; this one takes every count-th photo.
+        attention: whether attention masks are written, too.
+    """
+
+    paths: Sequence[Path]
+    out: Path
+    shard: tuple[int, int] = (0, 1)
+    attention: bool = False
+
+    @property
+    def own(self) -> Sequence[Path]:
+        """The photos of this part."""
+        number, count = self.shard
+        return self.paths[number::count]
+
+
 def predict_files(
     predictor: Predictor,
     paths: Sequence[Path],
@@ -61,6 +113,7 @@ def predict_files(
     *,
     attention: bool = False,
     batch_size: int = BATCH_SIZE,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[Result]:
     """Predicts files in batches and writes what is found into ``out``, yielding each result.
 
@@ -68,22 +121,40 @@ def predict_files(
     ``NAME_TASK.png`` of tasks with a picture of their own, ``NAME_attention.npz`` where asked for,
     and, in the end, ``predictions.json``. Yields NAME and what was found, in the order of the
     paths, once its files are written; an unreadable file is yielded as its error, and the others
-    go on.
+    go on. A photo that the same network predicted into this folder before, and that has not
+    changed since, is passed over and not yielded.
 
     While the network runs on a batch, threads decode the next one and draw and write the one
     before: three batches of photos are in memory, however many there are.
+
+    Args:
+        shard: see :class:`Album`. Each process writes a journal of its own, and the one that ends
+            last ``predictions.json`` of all.
+
+    Raises:
+        UsageError: a file would be overwritten that auxseg did not write, or another process
+            writes into the folder (the same part of it).
     """
+    album = Album(paths, out, shard, attention)
     check_folder(out)
-    out.mkdir(parents=True, exist_ok=True)
-    entries: list[dict[str, Any]] = []
+    with locked(out, "" if shard[1] == 1 else f"-{shard[0]}"):
+        yield from _predict_album(predictor, album, batch_size)
+
+
+def _predict_album(predictor: Predictor, album: Album, batch_size: int) -> Iterator[Result]:
+    names = output_names(album.paths)
+    network = f"{predictor.network.checksum}{' attention' * album.attention}"
+    journal = Journal(album.out, network, album.shard)
+    journal.check_free(names[path] for path in album.own)
+    coming = [path for path in album.own if not journal.done(path, names[path])]
+    work = _Work(predictor, album, names, journal)
     with _threads() as readers, _threads() as writers:
-        for found in _pipeline(predictor, paths, out, attention, batch_size, readers, writers):
+        for path, found in work.pipeline(coming, batch_size, readers, writers):
             if not isinstance(found, UnreadableImageError):
                 stem, prediction = found
-                entries.append({**prediction.as_dict(), "files": stem})
+                journal.note(path, {**prediction.as_dict(), "files": stem})
             yield found
-    with replacing(out / "predictions.json") as temporary:
-        temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    Journal(album.out, network, album.shard).write_entries(album.paths)
 
 
 @contextmanager
@@ -106,52 +177,66 @@ class _Photo:
     small: np.ndarray
 
 
-def _pipeline(
-    predictor: Predictor,
-    paths: Sequence[Path],
-    out: Path,
-    attention: bool,
-    batch_size: int,
-    readers: ThreadPoolExecutor,
-    writers: ThreadPoolExecutor,
-) -> Iterator[Result]:
-    names = output_names(paths)
+@dataclass(frozen=True)
+class _Work:
+    """What the threads do with each photo."""
 
-    def read(path: Path) -> _Photo | UnreadableImageError:
+    predictor: Predictor
+    album: Album
+    names: Mapping[Path, str]
+    journal: Journal
+
+    def read(self, path: Path) -> _Photo | UnreadableImageError:
         try:
             pixels = read_image(path)
         except UnreadableImageError as error:
             return error
-        return _Photo(names[path], path.name, pixels, predictor.shrink(pixels))
+        return _Photo(self.names[path], path.name, pixels, self.predictor.shrink(pixels))
 
-    def finish(photo: _Photo, outputs: Outputs) -> Result:
-        prediction = predictor.decode(photo.name, photo.pixels, outputs)
-        write_pictures(prediction, out, photo.stem)
+    def finish(self, photo: _Photo, outputs: Outputs) -> Result:
+        prediction = self.predictor.decode(photo.name, photo.pixels, outputs)
+        write_pictures(prediction, self.album.out, photo.stem)
         return photo.stem, prediction
 
-    def start(batch: Sequence[Path]) -> list[Future[_Photo | UnreadableImageError]]:
-        return [readers.submit(read, path) for path in batch]
-
-    batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
-    coming = deque([start(batch) for batch in batches[:1]])
-    written: list[Future[Result] | UnreadableImageError] = []
-    for following in [*batches[1:], []]:
-        photos = [future.result() for future in coming.popleft()]
-        coming.append(start(following))
-        readable = [photo for photo in photos if isinstance(photo, _Photo)]
-        small = [photo.small for photo in readable]
-        outputs = iter(predictor.run(small, attention=attention) if small else [])
+    def pipeline(
+        self,
+        paths: Sequence[Path],
+        batch_size: int,
+        readers: ThreadPoolExecutor,
+        writers: ThreadPoolExecutor,
+    ) -> Iterator[tuple[Path, Result]]:
+        """Photos in order with what was found, once that is written."""
+        batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
+        coming = deque([self._start(batch, readers) for batch in batches[:1]])
+        written: list[tuple[Path, Future[Result] | UnreadableImageError]] = []
+        for batch, following in zip(batches, [*batches[1:], []], strict=True):
+            photos = [future.result() for future in coming.popleft()]
+            coming.append(self._start(following, readers))
+            readable = [photo for photo in photos if isinstance(photo, _Photo)]
+            small = [photo.small for photo in readable]
+            ran = self.predictor.run(small, attention=self.album.attention) if small else []
+            outputs = iter(ran)
+            yield from _finished(written)
+            self.journal.announce([photo.stem for photo in readable])
+            written = [
+                (path, writers.submit(self.finish, photo, next(outputs)))
+                if isinstance(photo, _Photo)
+                else (path, photo)
+                for path, photo in zip(batch, photos, strict=True)
+            ]
         yield from _finished(written)
-        written = [
-            writers.submit(finish, photo, next(outputs)) if isinstance(photo, _Photo) else photo
-            for photo in photos
-        ]
-    yield from _finished(written)
+
+    def _start(
+        self, batch: Sequence[Path], readers: ThreadPoolExecutor
+    ) -> list[Future[_Photo | UnreadableImageError]]:
+        return [readers.submit(self.read, path) for path in batch]
 
 
-def _finished(results: Sequence[Future[Result] | UnreadableImageError]) -> Iterator[Result]:
-    for result in results:
-        yield result.result() if isinstance(result, Future) else result
+def _finished(
+    results: Sequence[tuple[Path, Future[Result] | UnreadableImageError]],
+) -> Iterator[tuple[Path, Result]]:
+    for path, result in results:
+        yield path, result.result() if isinstance(result, Future) else result
 
 
 def write_pictures(prediction: Prediction, out: Path, stem: str) -> None:

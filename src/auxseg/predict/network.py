@@ -14,6 +14,7 @@ from torch import Tensor
 from auxseg.assembly import answering, make_views
 from auxseg.models.attention import AttentionMask, recorded_attention
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.files import file_checksum
 from auxseg.runs.network import load_model
 from auxseg.tasks import Task
 from auxseg.types import LabelledImages
@@ -42,6 +43,7 @@ class Network(ABC):
         size: S, the square size of its pictures in pixels.
         attentive: whether it can show attention masks.
         stride: pictures are padded to a multiple of it, of which attention masks show the padding.
+        checksum: of its weights: tells it from every other network.
     """
 
     preset: str
@@ -49,6 +51,7 @@ class Network(ABC):
     size: int
     attentive: bool = False
     stride: int = 1
+    checksum: str = ""
 
     @abstractmethod
     def __call__(
@@ -83,6 +86,7 @@ class RunNetwork(Network):
         self.size = config.data.image_size
         self.stride = self.model.stride
         self.attentive = any(isinstance(one, AttentionMask) for one in self.model.modules())
+        self.checksum = file_checksum(run.best)
 
     def __call__(
         self, images: Tensor, *, attention: bool = False, seed: int | None = None

@@ -13,6 +13,7 @@ import torch
 from auxseg.data.decode import read_image, stretch
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
+from auxseg.predict.arrays import as_photo
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.tasks import draw_all
@@ -100,14 +101,16 @@ class Predictor:
         attention: bool = False,
         seed: int | None = None,
     ) -> Prediction:
-        """One photo: a file, or uint8 (H, W, 3) RGB.
+        """One photo.
 
         Args:
+            image: a file, or an array that :func:`auxseg.predict.arrays.as_photo` takes.
             attention: also keep the attention masks.
             seed: see :class:`auxseg.predict.network.Network`.
 
         Raises:
             UnreadableImageError: the file cannot be decoded.
+            UsageError: the array is no photo.
         """
         if isinstance(image, np.ndarray):
             photo = ("image", image)
@@ -122,7 +125,8 @@ class Predictor:
         attention: bool = False,
         seed: int | None = None,
     ) -> list[Prediction]:
-        """Several photos of any sizes, (name, uint8 (H, W, 3)), in one forward pass a view."""
+        """Several photos of any sizes, names and arrays, in one forward pass a view."""
+        photos = [(name, as_photo(photo)) for name, photo in photos]
         small = [self.shrink(photo) for _, photo in photos]
         outputs = self.run(small, attention=attention, seed=seed)
         return [
