@@ -50,9 +50,9 @@ def train(
     if resume and out is None:
         raise UsageError("out: name the run directory to resume")
     if out is None:
-        if configure(preset, **settings).training.devices != 1:
+        if not configure(preset, **settings).training.alone:
             # Every process would look for a free name of its own.
-            raise UsageError("out: name a run directory where devices is not 1")
+            raise UsageError("out: name a run directory where several processes train together")
         out = _free_directory(preset)
     config = layered(preset, [keywords(settings)], resumed=out if resume else None)
     return fit(config, out, resume=resume, extend=True)

@@ -29,6 +29,17 @@ class TrainingError(AuxsegError):
     """Training cannot go on (a loss that is not a number, no memory, …)."""
 
 
+class Preempted(BaseException):
+    """The program was told to end (SIGTERM), and is to be started again later.
+
+    Attributes:
+        exit_status: what the command line exits with: EX_TEMPFAIL, "try again", which Slurm and
+            Kubernetes can tell from a failure.
+    """
+
+    exit_status = 75
+
+
 def first_line(error: BaseException) -> str:
     """What somebody else's error says, for a message of one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -482,3 +482,13 @@ def test_validation_noise_does_not_depend_on_the_run_s_seed() -> None:
         )
         seen.append(next(iter(loader)).views["noisy"])
     assert torch.equal(seen[0], seen[1])
+
+
+def test_copies_of_training_images_that_are_measured_are_told(tmp_path: Path) -> None:
+    config = folder_with_parts(tmp_path, "train", "val", "test", "test")
+    Image.new("RGB", (16, 16), (9, 99, 199)).save(tmp_path / "images" / "3.png")
+    messages = "\n".join(assembly.open_data(config).messages)
+    assert (
+        "1 of 1 val images are copies of training images (first: 1.png is the same as 0" in messages
+    )
+    assert "1 of 2 test images are copies of training images (first: 2.png" in messages

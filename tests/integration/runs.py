@@ -61,10 +61,14 @@ def best(run: Path) -> dict[str, Tensor]:
     return load_file(run / "checkpoints" / "best.safetensors")
 
 
+def checkpoint(run: Path) -> dict[str, Any]:
+    """The last checkpoint."""
+    return dict(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True))
+
+
 def last(run: Path) -> dict[str, Tensor]:
     """The weights inside the last checkpoint."""
-    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
-    return dict(checkpoint["state_dict"])
+    return dict(checkpoint(run)["state_dict"])
 
 
 def identical(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

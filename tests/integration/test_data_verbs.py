@@ -137,3 +137,14 @@ def test_prepare_names_an_unreadable_image(root: Path) -> None:
 )
 def test_wrong_usage(line: tuple[str, ...], status: int, words: tuple[str, ...]) -> None:
     auxseg(*line).failed(status, *words)
+
+
+def test_caches_are_listed_and_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "cache"))
+    auxseg("data", "prepare", "--data", "shapes", "--image-size", "32").succeeded()
+    assert "shapes: " in auxseg("data", "cache").succeeded().out
+    assert "0 caches" in auxseg("data", "cache", "--prune").succeeded().out
+    outcome = auxseg("data", "cache", "--prune", "--older-than", "0").succeeded()
+    assert "removed" in outcome.out
+    assert "0 caches" in auxseg("data", "cache").succeeded().out
+    auxseg("data", "cache", "--older-than", "0").failed(2, "--prune")

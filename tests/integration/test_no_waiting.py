@@ -59,12 +59,13 @@ def test_a_step_waits_for_no_number(
         optimizer = make_optimizer(model, balance, config.training)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
         # What Lightning's trainer would give.
-        monkeypatch.setattr(MultiTaskModule, "trainer", SimpleNamespace(world_size=1))
+        trainer = SimpleNamespace(world_size=1, fit_loop=SimpleNamespace(total_batch_idx=0))
+        monkeypatch.setattr(MultiTaskModule, "trainer", trainer)
         for name, value in (("optimizers", optimizer), ("lr_schedulers", schedule)):
             monkeypatch.setattr(module, name, lambda value=value: value)
         monkeypatch.setattr(module, "manual_backward", torch.Tensor.backward)
         moved = move(batch, fake)
-        monkeypatch.setattr("auxseg.training.module.LOOK_EVERY", 2)
+        monkeypatch.setattr("auxseg.training.guard.LOOK_EVERY", 2)
         module.training_step(moved, 0)
         with pytest.raises(DataDependentOutputException):  # now it looks whether all is well
             module.training_step(moved, 1)

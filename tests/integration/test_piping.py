@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from auxseg.cli import VERBS
 
@@ -74,3 +77,40 @@ def test_help_of_training_lists_what_is_allowed() -> None:
 
 def test_version() -> None:
     assert auxseg("--version").succeeded().out == f"auxseg {version('auxseg')}\n"
+
+
+@pytest.mark.parametrize("line", [("--out=~/run",), ("--out", "~/run")], ids=["=", "apart"])
+def test_a_tilde_is_the_home_directory_wherever_it_stands(
+    line: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bash leaves it as it is behind an equals sign."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    auxseg("train", "segnet-1task", *TINY, "--epochs", "1", *line).succeeded()
+    assert (tmp_path / "home" / "run" / "history.csv").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+def test_names_that_the_terminal_cannot_show(trained: Path, tmp_path: Path) -> None:
+    for name in ("照片", "😀", "plain"):
+        Image.new("RGB", (9, 9), (9, 9, 200)).save(tmp_path / f"{name}.png")
+    line = ("predict", trained, tmp_path, "--out", tmp_path / "out")
+    outcome = process(*line, PYTHONIOENCODING="cp1252").succeeded()
+    assert "3 of 3 images" in outcome.out
+    assert (tmp_path / "out" / "照片_mask.png").is_file()
+
+
+def test_output_that_goes_nowhere_is_no_success() -> None:
+    """A reader that goes away, and a full disk behind ``>``."""
+    command = f"{sys.executable} -m auxseg presets"
+    gone = subprocess.run(
+        ["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert gone.stdout.split()[-1] in ("141", "0")  # 0: it was faster than the reader's end
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
+    assert (full.returncode, full.stderr) == (
+        1,
+        "auxseg: standard output: cannot be written (no space left)\n",
+    )
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from pytorch_lightning import LightningModule, Trainer
 
 import auxseg as library
+from auxseg.runs.checkpoint import Position, position
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
 from auxseg.training.fit import train as fit
@@ -76,6 +79,7 @@ def assert_same(run: Path, straight: Path) -> None:
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
     assert runs.without_seconds(rows) == runs.without_seconds(runs.history(straight))
     assert runs.metrics(run, "val") == runs.metrics(straight, "val")
+    assert (run / "steps.csv").read_text() == (straight / "steps.csv").read_text()
     assert runs.identical(runs.best(run), runs.best(straight))
     assert runs.identical(runs.last(run), runs.last(straight))
 
@@ -167,10 +171,56 @@ def test_killed_between_row_and_checkpoint_of_the_first_epoch(
     assert_same(run, straight)
 
 
-def test_a_damaged_checkpoint_is_named(run: Path) -> None:
-    checkpoint = run / "checkpoints" / "last.ckpt"
+def torn(checkpoint: Path) -> None:
+    """Its beginning alone."""
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    resume(run).failed(1, str(checkpoint))
+
+
+def damaged(checkpoint: Path) -> None:
+    """Whole, but for a thousand bytes inside."""
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:5000] + bytes(1000) + content[6000:])
+
+
+@pytest.mark.parametrize("harm", [torn, damaged, Path.unlink])
+def test_in_place_of_a_damaged_checkpoint_the_one_before_is_used(
+    harm: Callable[[Path], None], run: Path, straight: Path
+) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    harm(checkpoint)
+    outcome = resume(run).succeeded()
+    assert f"{checkpoint}: is damaged or missing; going on from" in outcome.err
+    assert "epoch 2/4" in outcome.out
+    assert_same(run, straight)
+
+
+def test_damaged_checkpoints_are_named(run: Path) -> None:
+    last, previous = (run / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
+    torn(last)
+    damaged(previous)
+    before = runs.snapshot(run)
+    resume(run).failed(1, str(last), str(previous), "delete them")
+    assert runs.snapshot(run) == before
+
+
+class Planted:
+    """What a checkpoint from a stranger may hold: it writes a file as soon as it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_planted_checkpoint_runs_nothing(run: Path, tmp_path: Path) -> None:
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    torch.save({**content, "planted": Planted(tmp_path / "hit")}, last)
+    resume(run).failed(1, str(last), "nothing of it was run")
+    with pytest.raises(library.DataError, match="nothing of it was run"):
+        RunDirectory(run).slim()
+    assert not (tmp_path / "hit").exists()
 
 
 #: Ten steps after every one of which a few more photos without a mask have been seen.
@@ -183,47 +233,80 @@ SEMI = (
 )
 
 
-@pytest.mark.parametrize(
-    "line", [("segnet-3task", *OPTIONS), ("unet-semi", *SEMI)], ids=["dropout", "teacher"]
-)
-def test_a_system_stopped_and_resumed(
-    line: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+#: Systems that have something more to resume than weights, and how they load their images.
+SYSTEMS = {
+    "dropout": ("segnet-3task", *OPTIONS, "--data.num_workers", "2"),
+    "teacher": ("unet-semi", *SEMI),
+    "history": ("segnet-3task", *OPTIONS, "--balancer", "dwa"),
+    "optimiser": ("segnet-3task", *OPTIONS, "--balancer", "famo"),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_stopped_after_an_epoch_and_within_one(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = ("train", *line, "--out")
+    """Once where an epoch has ended, once between two checkpoints of the next, by an exception."""
+    line = ("train", *SYSTEMS[system], "--training.checkpoint_every", "2", "--out")
     auxseg(*line, tmp_path / "straight").succeeded()
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_batch_start", _stop_in_third_epoch)
-        with pytest.raises(StoppedError):
-            auxseg(*line, tmp_path / "run")
+    for epoch, batch in ((1, 0), (2, 5)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "on_train_batch_start", _stopping(epoch, batch))
+            with pytest.raises(StoppedError):
+                auxseg(*line, tmp_path / "run", *(["--resume"] if epoch > 1 else []))
     assert len(runs.history(tmp_path / "run")) == 2
+    assert position(runs.checkpoint(tmp_path / "run")) == Position(2, 4)
     auxseg(*line, tmp_path / "run", "--resume").succeeded()
     assert_same(tmp_path / "run", tmp_path / "straight")
 
 
-def _stop_in_third_epoch(
-    keeper: Keeper, trainer: Trainer, module: LightningModule, batch: object, batch_idx: int
+def _stopping(epoch: int, batch: int) -> Callable[..., None]:
+    def stop(
+        keeper: Keeper, trainer: Trainer, module: LightningModule, data: object, batch_idx: int
+    ) -> None:
+        if (trainer.current_epoch, batch_idx) == (epoch, batch):
+            raise StoppedError
+
+    return stop
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_keeps_the_step_that_was_reached(
+    number: signal.Signals,
+    status: int,
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if (trainer.current_epoch, batch_idx) == (2, 5):
-        raise StoppedError
+    """Ctrl-C, and what a cluster sends before it takes a machine away."""
+    run = tmp_path / "run"
 
+    def send(
+        keeper: Keeper, trainer: Trainer, module: LightningModule, data: object, batch_idx: int
+    ) -> None:
+        if (trainer.current_epoch, batch_idx) == (2, 5):
+            os.kill(os.getpid(), number)
 
-@pytest.fixture(scope="module")
-def interrupted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
-    """What Ctrl-C in the third epoch makes a run say, and its directory."""
-    run = tmp_path_factory.mktemp("interrupted") / "run"
-    return stop(run, third_epoch, signal.SIGINT), run
-
-
-def test_ctrl_c_says_how_to_go_on(interrupted: tuple[Outcome, Path]) -> None:
-    interrupted[0].failed(130, "--resume")
-
-
-def test_ctrl_c_loses_nothing(interrupted: tuple[Outcome, Path], straight: Path) -> None:
-    outcome, run = interrupted
-    assert "Traceback" not in outcome.err
-    assert not (run / "metrics-val.json").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "on_train_batch_start", send)
+        outcome = auxseg(*LINE, "--out", run)
+    outcome.failed(status, "--resume")
+    assert position(runs.checkpoint(run)) == Position(2, 6)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resume(run).succeeded()
     assert_same(run, straight)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_from_elsewhere(
+    number: signal.Signals, status: int, straight: Path, tmp_path: Path
+) -> None:
+    outcome = stop(tmp_path / "run", third_epoch, number)
+    outcome.failed(status, "--resume")
+    assert "Traceback" not in outcome.err
+    assert not (tmp_path / "run" / "metrics-val.json").exists()
+    resume(tmp_path / "run").succeeded()
+    assert_same(tmp_path / "run", straight)
 
 
 # -- options on resume --------------------------------------------------------------------------

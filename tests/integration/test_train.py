@@ -149,7 +149,7 @@ DIVERGING = ("--batch-size", "20", "--training.warmup", "0", "--training.lr", "1
 
 def test_diverging_in_the_first_epoch(tmp_path: Path) -> None:
     line = ("train", "segnet-1task", "--out", tmp_path / "run", *TINY, "--training.lr", "1e30")
-    auxseg(*line, "--epochs", "1").failed(1, "segmentation", "epoch 1", "--training.lr")
+    auxseg(*line, "--epochs", "1").failed(1, "segmentation", "in step 2, with", "--training.lr")
 
 
 def test_diverging_later_keeps_the_epochs_before(
@@ -162,7 +162,7 @@ def test_diverging_later_keeps_the_epochs_before(
     )
     run = tmp_path / "run"
     line = ("train", "segnet-1task", "--out", run, *TINY, "--epochs", "3")
-    auxseg(*line).failed(1, "segmentation", "epoch 2", "--training.lr")
+    auxseg(*line).failed(1, "segmentation", "in step 5, with", "--training.lr")
     assert [row["epoch"] for row in runs.history(run)] == ["1"]
     assert set(runs.snapshot(run)) >= WEIGHTS
 
@@ -170,6 +170,23 @@ def test_diverging_later_keeps_the_epochs_before(
 def test_diverging_in_the_last_step_is_noticed(tmp_path: Path) -> None:
     line = ("train", "segnet-1task", "--out", tmp_path / "run", *TINY, *DIVERGING)
     auxseg(*line, "--epochs", "1").failed(1, "not a finite number")
+
+
+def test_a_step_without_a_finite_loss_is_skipped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if its images had no label: statistics, weights and schedule do not move."""
+    loss, calls = Segmentation.loss, itertools.count(1)
+    monkeypatch.setattr(
+        Segmentation, "loss", lambda *args: loss(*args) * (1 if next(calls) != 7 else math.nan)
+    )
+    run = tmp_path / "run"
+    line = ("train", "segnet-1task", "--out", run, *TINY, "--epochs", "3")
+    auxseg(*line, "--training.non_finite", "skip").succeeded()
+    assert [row["train/skipped"] for row in runs.history(run)] == ["0", "1", "0"]
+    with (run / "steps.csv").open() as file:
+        assert len(file.readlines()) == 1 + 11
+    assert all(value.isfinite().all() for value in runs.last(run).values())
 
 
 @pytest.mark.parametrize(("option", "key"), [("--limit", "limit"), ("--labels", "labels")])

@@ -43,3 +43,18 @@ def test_what_cannot_be_compiled() -> None:
 def test_other_errors_are_not_touched() -> None:
     with pytest.raises(ValueError, match="a fault"), explained(CONFIG):
         raise ValueError("a fault")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DataLoader worker (pid(s) 7) exited unexpectedly",
+        "DataLoader worker (pid 7) is killed by signal: Bus error.",
+        "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
+    ],
+)
+def test_loader_processes_that_end(text: str) -> None:
+    said = line(RuntimeError(text))
+    assert text in said
+    assert "--data.num_workers 0" in said
+    assert "/dev/shm" in said

@@ -16,6 +16,7 @@ from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.cache import DecodedArrays, decoded
 from auxseg.data.datasets.unlabelled import Unlabelled
 from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
+from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
@@ -68,6 +69,13 @@ class Data:
             "test": len(self.split.test),
         }
 
+    def name(self, number: int) -> str:
+        """The file name of an image, by its number."""
+        own = len(self.arrays.images)
+        if self.unlabelled is not None and number >= own:
+            return self.unlabelled.source.name(number - own)
+        return self.dataset.name(number)
+
     @property
     def reader(self) -> Reader:
         """Reads training images, with the labels that may be seen, and unlabelled ones."""
@@ -80,10 +88,12 @@ class UnlabelledImages:
 
     Attributes:
         numbers: those of the readable ones, counted on from the last image of the data set.
+        source: the folder they come from.
     """
 
     arrays: DecodedArrays
     numbers: tuple[int, ...]
+    source: Unlabelled
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -150,10 +160,11 @@ def open_data(
     dataset = dataset or open_dataset(config.data)
     named = named_split(dataset, kept or _split_file(config.data))
     size = config.data.image_size or dataset.IMAGE_SIZE
-    arrays = opened.arrays if opened else decoded(dataset, size, _cache_dir(config.data))
+    arrays = opened.arrays if opened else _decoded(config.data, dataset, size)
     split, masks = _subsets(config, named.split, arrays)
+    copies = _copies(dataset, arrays, split)
     unlabelled, further = _open_unlabelled(config, dataset, arrays, split, opened)
-    messages = (*dataset.notes, *named.notes, *arrays.problems, *further)
+    messages = (*dataset.notes, *named.notes, *arrays.problems, *arrays.notes, *copies, *further)
     primary, others = _streams(config, split.train, Reader(arrays, masks))
     if unlabelled is not None:
         others += unlabelled.numbers
@@ -187,6 +198,26 @@ def _subsets(
     return Split(train, val, test), masks
 
 
+def _copies(dataset: Dataset, arrays: DecodedArrays, split: Split) -> tuple[str, ...]:
+    """What to say of images that are measured and trained on: they flatter every metric."""
+    trained = {int(arrays.digests[index]): index for index in split.train}
+    notes = []
+    for part in ("val", "test"):
+        twins = [
+            (index, trained[int(arrays.digests[index])])
+            for index in getattr(split, part)
+            if int(arrays.digests[index]) in trained
+        ]
+        if twins:
+            one, other = (dataset.name(index) for index in twins[0])
+            notes.append(
+                f"{len(twins)} of {len(getattr(split, part))} {part} images are copies of training "
+                f"images (first: {one} is the same as {other}): they make every metric look better "
+                "than it is; remove the copies, or put each group into one part"
+            )
+    return tuple(notes)
+
+
 def _streams(
     config: Config, train: tuple[int, ...], reader: Reader
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -218,7 +249,7 @@ def _open_unlabelled(
         able = ", ".join(name for name, task in TASKS.items() if task.LABEL is None)
         note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
         return None, (note,)
-    further = decoded(source, arrays.images.shape[1], _cache_dir(config.data))
+    further = _decoded(config.data, source, arrays.images.shape[1])
     held_out = _held_out(source, further, dataset, arrays, split)
     first = len(arrays.images)
     numbers = tuple(
@@ -231,14 +262,14 @@ def _open_unlabelled(
             f"{config.data.unlabelled}: no image is left to train on (all are unreadable, or "
             "validation or test images)"
         )
-    notes = further.problems
+    notes = (*source.notes, *further.problems)
     if held_out:
         name = source.name(min(held_out))
         notes += (
             f"{len(held_out)} unlabelled images are validation or test images of "
             f"{dataset.NAME} and are left out (first: {name})",
         )
-    return UnlabelledImages(further, numbers), notes
+    return UnlabelledImages(further, numbers, source), notes
 
 
 def _held_out(
@@ -287,8 +318,10 @@ def _learns_without_labels(config: Config) -> bool:
     return any(TASKS[name].LABEL is None for name in config.tasks.names)
 
 
-def _cache_dir(config: DataConfig) -> Path | None:
-    return Path(config.cache_dir) if config.cache_dir else None
+def _decoded(config: DataConfig, dataset: Dataset, size: int) -> DecodedArrays:
+    """The data set's images and labels, from the cache as far as it keeps them."""
+    opening = LiveArrays.open if config.cache == "none" else decoded
+    return opening(dataset, size, Path(config.cache_dir).expanduser() if config.cache_dir else None)
 
 
 def _draw(

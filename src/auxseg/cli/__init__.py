@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from auxseg.cli.bench import bench
 from auxseg.cli.data import data
@@ -16,7 +23,7 @@ from auxseg.cli.report import report
 from auxseg.cli.reproduce import reproduce
 from auxseg.cli.study import study
 from auxseg.cli.train import train
-from auxseg.errors import AuxsegError, UsageError
+from auxseg.errors import AuxsegError, Preempted, UsageError
 
 __all__ = ["VERBS", "main"]
 
@@ -28,23 +35,80 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: runs a verb, exits with its status; 2 for a wrong usage, 1 for bad data."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = [_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    _take_any_text()
+    with _ends_tidily():
+        status = _run(given)
+    sys.exit(status)
+
+
+def _run(given: list[str]) -> int:
+    """Runs a verb; returns its exit status."""
     try:
         status = _dispatch(given)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller: `auxseg … >&-`
+            sys.stdout.flush()
+        return status
     except AuxsegError as error:
         print(f"auxseg: {error}", file=sys.stderr)
-        status = error.exit_status
+        return error.exit_status
     except KeyboardInterrupt:
-        again = "; rerun the same command to resume"
-        further = {"train": "; rerun with --resume", "reproduce": again, "study": again}
-        print(f"auxseg: stopped{further.get(given[0], '')}", file=sys.stderr)
-        status = 130
+        print(f"auxseg: stopped{_again(given[0])}", file=sys.stderr)
+        return 130
+    except Preempted as signal_name:
+        print(f"auxseg: stopped by {signal_name}{_again(given[0])}", file=sys.stderr)
+        return signal_name.exit_status
     except BrokenPipeError:
         # The reader went away (`auxseg … | head`): nothing more to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status)
+        _drop_output()
+        return 128 + signal.SIGPIPE  # as a shell reports it: not all was done
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        print("auxseg: standard output: cannot be written (no space left)", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere: else Python complains once more in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _ends_tidily() -> Iterator[None]:
+    """SIGTERM ends a verb as Ctrl-C does: what is half written is put away."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Preempted(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _home(word: str) -> str:
+    """A word with ``~/`` replaced by the home directory, also behind ``=``, where no shell does."""
+    found = re.fullmatch(r"(--[\w.-]+=)?(~/.*)", word, re.DOTALL)
+    return word if found is None else (found[1] or "") + os.path.expanduser(found[2])
+
+
+def _take_any_text() -> None:
+    """Prints file names that the terminal's encoding lacks as escapes, as stderr does anyway."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _again(verb: str) -> str:
+    """How to go on with a verb that was stopped."""
+    again = "; rerun the same command to resume"
+    return {"train": "; rerun with --resume", "reproduce": again, "study": again}.get(verb, "")
 
 
 def _dispatch(given: list[str]) -> int:

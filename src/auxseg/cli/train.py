@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ def train(arguments: Sequence[str]) -> int:
     from auxseg.assembly import CHOICES
     from auxseg.runs.data import split_to_refit
     from auxseg.runs.directory import RunDirectory
+    from auxseg.training.fit import first_process
     from auxseg.training.fit import train as fit
 
     example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
@@ -45,7 +45,7 @@ def train(arguments: Sequence[str]) -> int:
     config = layered(parsed.preset, given, resumed=parsed.out if parsed.resume else None)
     split = split_to_refit(RunDirectory(parsed.tuned), config.data) if parsed.tuned else None
     result = fit(config, parsed.out, resume=parsed.resume, extend=True, split=split)
-    if _first_process():
+    if first_process(config):
         which = "its last epoch; there were no images to validate on"
         if any(value is not None for value in result.metrics.values()):
             print_metrics(result.metrics, result.run_dir)
@@ -67,8 +67,3 @@ def _options_of_run(run_dir: str, preset: str) -> dict[str, Any]:
         raise UsageError(f"--tuned: {run_dir} is not finished; its best epoch is not known yet")
     best, _ = run.best_metrics()
     return options | {"training.stop_after": best, "data.train_on": "train+val"}
-
-
-def _first_process() -> bool:
-    """Lightning starts a process per device with the same command line; one of them prints."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -1,8 +1,11 @@
 """The configuration of a run, and how command lines, YAML files and keywords become one."""
 
+from auxseg.config.interval import Interval
 from auxseg.config.keys import dotted, flags, hints, leaves, plain
 from auxseg.config.schema import (
+    CACHES,
     GROUPS,
+    NON_FINITE,
     AugmentationConfig,
     Config,
     DataConfig,
@@ -12,10 +15,13 @@ from auxseg.config.schema import (
 )
 
 __all__ = [
+    "CACHES",
     "GROUPS",
+    "NON_FINITE",
     "AugmentationConfig",
     "Config",
     "DataConfig",
+    "Interval",
     "ModelConfig",
     "TasksConfig",
     "TrainingConfig",

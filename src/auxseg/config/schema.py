@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from auxseg.config.interval import Interval
 from auxseg.config.option import Group, option
 from auxseg.errors import UsageError
 
@@ -17,6 +18,10 @@ from auxseg.errors import UsageError
 EPOCHS = 30
 #: How often a run of a number of steps is validated.
 VALIDATIONS = 20
+#: What ``data.cache`` allows.
+CACHES = ("all", "none")
+#: What ``training.non_finite`` allows.
+NON_FINITE = ("stop", "skip")
 #: ``--weights`` of an encoder that starts from random weights.
 NO_WEIGHTS = "none"
 
@@ -79,6 +84,11 @@ class DataConfig(Group):
         flag="ignore-index",
         minimum=0,
         maximum=255,
+    )
+    cache: str = option(
+        "all",
+        "what is kept of decoded images: all of their pixels, or none, for a data set larger than "
+        "the disk: then every batch decodes its own, which takes loader processes",
     )
     cache_dir: str | None = option(None, "where decoded images are kept; $AUXSEG_CACHE by default")
     num_workers: int | None = option(
@@ -220,6 +230,11 @@ class TrainingConfig(Group):
         minimum=1,
         needs="training.steps",
     )
+    checkpoint_every: int | str | None = option(
+        None,
+        "also write a checkpoint within an epoch, every so many steps (500) or seconds (60s); "
+        "there is one after every epoch, and on SIGTERM and Ctrl-C",
+    )
     stop_after: int | None = option(
         None,
         "stop after this many of the epochs; the learning rate falls as if all were to come",
@@ -250,6 +265,11 @@ class TrainingConfig(Group):
         maximum=0.99999,
     )
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0)
+    non_finite: str = option(
+        "stop",
+        "what to do where a loss is no number: stop, with a message that names task, step and "
+        "images, or skip the step and count it",
+    )
     balancer: str = option("fixed", "how task losses become one update", flag="balancer")
     balancer_options: dict[str, Any] = option({}, "the balancer's own options")
     conflict_every: int = option(
@@ -286,8 +306,13 @@ class TrainingConfig(Group):
         minimum=0,
     )
 
+    nodes: int = option(
+        1, "machines that train together, each with training.devices (torchrun, Slurm)", minimum=1
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        _ = self.checkpoint_interval  # raises where it is none
         if self.devices == 0:
             raise UsageError("training.devices: must be at least 1, got 0")
         if self.steps is None:
@@ -296,6 +321,18 @@ class TrainingConfig(Group):
             raise UsageError("training.epochs and training.steps exclude each other; give one")
         elif self.validate_every is None:
             object.__setattr__(self, "validate_every", -(-self.steps // VALIDATIONS))
+
+    @property
+    def alone(self) -> bool:
+        """Whether one process trains, and not several together."""
+        return self.devices == 1 and self.nodes == 1
+
+    @property
+    def checkpoint_interval(self) -> Interval | None:
+        """``checkpoint_every``, read."""
+        if self.checkpoint_every is None:
+            return None
+        return Interval.parse("training.checkpoint_every", self.checkpoint_every)
 
     @property
     def all_epochs(self) -> int:

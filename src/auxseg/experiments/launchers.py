@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from auxseg.errors import AuxsegError, TrainingError, UsageError
+from auxseg.processes import end_with
 
 #: What is done with each item: a module's function, so that other processes find it. It returns a
 #: line about what came out.
@@ -88,8 +89,14 @@ class Processes:
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 yield pending[future], error or future.result()
+        except BaseException:
+            # Nothing new is started; Ctrl-C reaches what runs by itself, SIGTERM does not.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started
+            pool.shutdown(cancel_futures=True)
 
 
 def _in_process(work: Work, item: Any, threads: int) -> str:
@@ -98,10 +105,15 @@ def _in_process(work: Work, item: Any, threads: int) -> str:
     with ProcessPoolExecutor(
         1,
         mp_context=get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(threads,),
+        initializer=_start_process,
+        initargs=(os.getpid(), threads),
     ) as pool:
         return pool.submit(work, item).result()
+
+
+def _start_process(parent: int, threads: int) -> None:
+    end_with(parent)
+    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

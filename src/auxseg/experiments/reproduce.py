@@ -21,6 +21,7 @@ from auxseg.runs.cost import cost
 from auxseg.runs.data import check_bare
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder
+from auxseg.runs.lock import locked
 from auxseg.runs.measure import evaluate
 from auxseg.training.fit import train
 from auxseg.training.pretrain import GENERATED, generated_weights
@@ -70,12 +71,18 @@ def reproduce(
     Returns:
         one line per run that failed; the others are in the table.
     """
-    if any(config.training.devices != 1 for config in configs):
+    if not all(config.training.alone for config in configs):
         raise UsageError(
             "training.devices: each system is trained on one device; --jobs trains several at a "
             "time"
         )
     check_folder(out)
+    with locked(out):
+        return _reproduce(configs, out, seeds, jobs)
+
+
+def _reproduce(configs: Sequence[Config], out: Path, seeds: int, jobs: int | None) -> list[str]:
+    """As :func:`reproduce`, while nobody else trains into the folder."""
     dataset = assembly.open_dataset(configs[0].data)
     for config in configs:  # a mistake that all share is told before the first hour, not after
         if config.model.weights != GENERATED:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from auxseg.errors import DataError
@@ -46,7 +46,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def write_state(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Writes tensors as safetensors."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    save_file(tensors, path, metadata)
+    # As bytes, and not by save_file: a full disk then is the error that it always is.
+    path.write_bytes(save(tensors, metadata))
 
 
 def copy_into(parameter: Tensor, state: Mapping[str, Tensor], key: str, source: Path) -> None:

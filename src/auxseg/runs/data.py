@@ -47,7 +47,7 @@ def open_training_data(
         UsageError: a run that goes on had other classes.
         DataError: the data set, or a split file, cannot be read.
     """
-    if resume and run.last.is_file():
+    if resume and run.checkpoint() is not None:
         check_classes(dataset, run.read_config()[1])
     own = run.read_split() if resume else None
     return assembly.open_data(config, dataset, kept=own or split)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config, dotted, parsing, plain
 from auxseg.data.kept import COLUMNS, KeptSplit, read_split
 from auxseg.errors import DataError, UsageError
+from auxseg.runs.checkpoint import is_whole, read_checkpoint
 from auxseg.runs.files import (
     ImageCounts,
     append_rows,
@@ -30,7 +27,9 @@ from auxseg.runs.files import (
     write_counts,
     write_rows,
 )
+from auxseg.runs.lock import is_empty
 from auxseg.runs.settings import MAY_GROW, longer, settings
+from auxseg.runs.weights import read_metadata, read_weights, write_weights
 from auxseg.types import ClassNames
 
 #: What the names of the averaged weights begin with in a checkpoint, where there is an average.
@@ -45,11 +44,12 @@ class RunDirectory:
     ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images), ``steps.csv`` (losses
     and weights of every step), ``validation.npz`` (what each validation image added to the primary
     metric in every epoch), ``checkpoints/best.safetensors`` (weights only),
-    ``checkpoints/last.ckpt`` (all that resuming needs) and the TensorBoard events.
+    ``checkpoints/last.ckpt`` (all that resuming needs), ``checkpoints/previous.ckpt`` (the one
+    before, for the case that the last one is damaged) and the TensorBoard events.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.config_file = self.path / "config.yaml"
         self.split_file = self.path / "split.csv"
         self.history_file = self.path / "history.csv"
@@ -58,6 +58,7 @@ class RunDirectory:
         self.test_file = self.path / "test.npz"
         self.best = self.path / "checkpoints" / "best.safetensors"
         self.last = self.path / "checkpoints" / "last.ckpt"
+        self.previous = self.path / "checkpoints" / "previous.ckpt"
         self.last_weights = self.path / "checkpoints" / "last.safetensors"
 
     def metrics_file(self, split: str) -> Path:
@@ -75,7 +76,7 @@ class RunDirectory:
     def check_startable(self, resume: bool) -> None:
         """Raises :class:`UsageError` where a fresh run would overwrite something."""
         check_folder(self.path)
-        if not resume and self.path.is_dir() and any(self.path.iterdir()):
+        if not resume and self.path.is_dir() and not is_empty(self.path):
             raise UsageError(
                 f"{self.path}: is not empty; continue it with --resume or choose another --out"
             )
@@ -91,10 +92,7 @@ class RunDirectory:
 
         Raises:
             UsageError: an option differs that may not.
-            DataError: its last checkpoint is damaged.
         """
-        if self.last.is_file() and not zipfile.is_zipfile(self.last):
-            raise DataError(f"{self.last}: is damaged; delete it to train this run from scratch")
         if not self.config_file.is_file():
             return None
         started, _ = self.read_config()
@@ -112,6 +110,30 @@ class RunDirectory:
                     f"{more}; resume with the same options or choose another --out"
                 )
         return started
+
+    def checkpoint(self) -> Path | None:
+        """The checkpoint to go on from: the last one that is whole; None where there is none yet.
+
+        Raises:
+            DataError: there is one, or there are two, and all are damaged.
+        """
+        found = [path for path in (self.last, self.previous) if path.is_file()]
+        whole = next((path for path in found if is_whole(path)), None)
+        if found and whole is None:
+            names = " and ".join(map(str, found))
+            verb, them = ("is", "it") if len(found) == 1 else ("are", "them")
+            raise DataError(
+                f"{names}: {verb} damaged; delete {them} and rerun with --resume to train this run "
+                "from scratch"
+            )
+        return whole
+
+    def put_away(self, checkpoint: Path | None) -> None:
+        """Removes what a kill left half written, and a last checkpoint that is not gone on from."""
+        for torn in self.path.rglob(".*.tmp"):
+            torn.unlink(missing_ok=True)
+        if checkpoint == self.previous:
+            self.last.unlink(missing_ok=True)
 
     def write_config(
         self,
@@ -282,38 +304,36 @@ class RunDirectory:
         self, state: Mapping[str, Tensor], epoch: int, metrics: Mapping[str, Any]
     ) -> None:
         """Keeps the best weights, with the epoch and the validation metrics they reached."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         metadata = {"epoch": str(epoch), "metrics": json.dumps(dict(metrics))}
-        with replacing(self.best) as temporary:
-            save_file(tensors, temporary, metadata)
+        write_weights(self.best, state, metadata)
 
     def read_best(self) -> dict[str, Tensor]:
-        """The best weights; raises :class:`DataError` where there are none yet."""
+        """The best weights; raises :class:`DataError` where there are none yet, or damaged ones."""
         self._check_best()
-        return load_file(self.best)
+        return read_weights(self.best)
 
     def best_metrics(self) -> tuple[int, dict[str, Any]]:
         """(epoch, validation metrics) of the best weights."""
         self._check_best()
-        with safe_open(self.best, framework="pt") as stream:
-            metadata = stream.metadata()
+        metadata = read_metadata(self.best)
         return int(metadata["epoch"]), json.loads(metadata["metrics"])
 
     def slim(self) -> None:
         """Keeps of a finished run's last checkpoint its weights: it will not be resumed."""
-        if self.last.is_file():
-            checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
-            state = checkpoint["state_dict"]
-            averaged = any(name.startswith(AVERAGE) for name in state)
-            prefix = AVERAGE if averaged else "model."
-            tensors = {
-                name.removeprefix(prefix): value.contiguous()
-                for name, value in state.items()
-                if name.startswith(prefix)
-            }
-            with replacing(self.last_weights) as temporary:
-                save_file(tensors, temporary)
-            self.last.unlink()
+        path = self.checkpoint()
+        if path is None:
+            return
+        state = read_checkpoint(path)["state_dict"]
+        averaged = any(name.startswith(AVERAGE) for name in state)
+        prefix = AVERAGE if averaged else "model."
+        tensors = {
+            name.removeprefix(prefix): value
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
+        write_weights(self.last_weights, tensors)
+        for one in (self.last, self.previous):
+            one.unlink(missing_ok=True)
 
     def read_last(self) -> dict[str, Tensor]:
         """The weights after the last epoch; raises :class:`DataError` where they are gone."""
@@ -321,14 +341,10 @@ class RunDirectory:
             self.slim()  # it was stopped between its last epoch and this
         if not self.last_weights.is_file():
             raise DataError(f"{self.path}: its last weights are gone; train it again")
-        return load_file(self.last_weights)
+        return read_weights(self.last_weights)
 
     def _check_best(self) -> None:
         if not self.best.is_file():
             raise DataError(
                 f"{self.path}: has no weights yet (no epoch of its training is complete)"
             )
-        try:
-            safe_open(self.best, framework="pt")
-        except SafetensorError:
-            raise DataError(f"{self.best}: is damaged; train again with another --out") from None

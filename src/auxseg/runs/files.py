@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import os
@@ -22,15 +23,32 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside ``path``, renamed in the end: never a half-written file."""
+    """Yields a temporary name beside ``path``, renamed in the end: never a half-written file.
+
+    What was written has reached the disk before the file gets its name, and the name before this
+    returns: also a machine that loses its power leaves the old file or the new one.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _sync(temporary)
             os.replace(temporary, path)
+            _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or a folder's list of names, has reached the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders, and keeps their lists itself
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -46,6 +64,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_folder(path: Path) -> None:
@@ -89,8 +113,10 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if header is None or not set(_columns(rows)) <= set(header):
         write_rows(path, [*read_rows(path), *rows])
         return
-    with _writing(path), path.open("ab") as stream:
-        stream.write(_lines(rows, header))
+    with _writing(path):
+        with path.open("ab") as stream:
+            stream.write(_lines(rows, header))
+        _sync(path)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

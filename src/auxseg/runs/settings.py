@@ -12,7 +12,8 @@ from auxseg.config import Config, plain
 MAY_DIFFER = frozenset(
     {
         *("training.accelerator", "training.checkpointing", "training.compile"),
-        *("data.num_workers", "data.root", "data.cache_dir"),
+        "training.checkpoint_every",
+        *("data.num_workers", "data.root", "data.cache", "data.cache_dir"),
     }
 )
 #: Options that may grow on resume, where the caller allows it.

@@ -117,6 +117,14 @@ class LabelledMean(nn.Module):
         total, count = float(self.total.compute()), float(self.count.compute())
         return total / count if count else None
 
+    def sums(self) -> list[float]:
+        """What this process has added so far, to be added again by :meth:`add_sums`."""
+        return [float(self.total.sum_value), float(self.count.sum_value)]
+
+    def add_sums(self, total: float, count: float) -> None:
+        self.total.update(total)
+        self.count.update(count)
+
     def reset(self) -> None:
         self.total.reset()
         self.count.reset()

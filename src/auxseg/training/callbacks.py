@@ -1,9 +1,11 @@
-"""What happens at the end of an epoch: history, checkpoints, a line of text or a progress bar."""
+"""What happens after steps and epochs: history, checkpoints, a line of text or a progress bar."""
 
 from __future__ import annotations
 
 import math
+import signal
 import time
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
+from auxseg.config import Interval
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import replacing
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.signals import StopSignals, stopped_by
 
 
 class Keeper(Checkpoint):
@@ -22,19 +25,38 @@ class Keeper(Checkpoint):
     Killed in between, a run resumes from its last checkpoint: rows past it are dropped, and the
     best weights carry their own epoch and metrics, so they are right whatever was lost.
 
+    A signal to stop is heard after every step: what was learned up to there is kept. During
+    validation it waits for the end of the epoch.
+
     Args:
         primary: the metric that decides which epoch is best, such as ``segmentation/iou``.
         higher_is_better: its direction.
+        every: how often to write a checkpoint within an epoch; None for never.
     """
 
-    def __init__(self, run: RunDirectory, primary: str, higher_is_better: bool) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        primary: str,
+        higher_is_better: bool,
+        every: Interval | None = None,
+    ) -> None:
         super().__init__()
         self.run, self.primary = run, primary
         self.sign = 1.0 if higher_is_better else -1.0
+        self.clock = _Clock(every)
+        self.signals = StopSignals()
         self.started = time.perf_counter()
         self.steps = 0  # of the run, as far as they were noted
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": time.perf_counter() - self.started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.started = time.perf_counter() - state_dict["seconds"]
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.listen()
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
         if not trainer.is_global_zero:
@@ -42,6 +64,31 @@ class Keeper(Checkpoint):
         self.run.drop_after(trainer.current_epoch)
         steps = self.run.read_steps()
         self.steps = int(steps[-1]["step"]) if steps else 0
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(pl_module, MultiTaskModule)
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # validation comes next, and after it the end of the epoch
+        stop = pl_module.agreed(self.signals.received is not None)
+        if stop or (self.clock.every and pl_module.agreed(self.clock.due())):
+            pl_module.guard.look()  # what is kept is worth going on from
+            trainer.save_checkpoint(self.run.last)
+        if stop:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Ends training as the signal asks; a process that got none ends as the one that did."""
+        raise stopped_by(self.signals.received or signal.SIGTERM)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.signals.restore()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
@@ -56,10 +103,11 @@ class Keeper(Checkpoint):
                 self.run.append_validation(trainer.current_epoch + 1, *counts)
             self._write_row(trainer, pl_module)
             self._keep_best(trainer, pl_module)
-            with replacing(self.run.last) as temporary:
-                trainer.save_checkpoint(temporary)
-        else:  # every process takes part in making a checkpoint; only the first one writes it
-            trainer.save_checkpoint(self.run.last)
+        # Every process takes part in making a checkpoint; only the first one writes it.
+        trainer.save_checkpoint(self.run.last)
+        self.clock.restart()
+        if pl_module.agreed(self.signals.received is not None):
+            self._stop()
 
     def _write_row(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
         row: dict[str, Any] = {
@@ -111,6 +159,34 @@ class Keeper(Checkpoint):
         self.run.write_best(module.kept.state_dict(), trainer.current_epoch + 1, metrics)
 
 
+@dataclass
+class _Clock:
+    """Says after which step a checkpoint is due.
+
+    Attributes:
+        every: the interval; None for never.
+    """
+
+    every: Interval | None
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.steps, self.since = 0, time.monotonic()
+
+    def due(self) -> bool:
+        """To be asked after every step."""
+        if self.every is None:
+            return False
+        self.steps += 1
+        passed = self.steps if self.every.unit == "steps" else time.monotonic() - self.since
+        if passed < self.every.number:
+            return False
+        self.restart()
+        return True
+
+
 class EpochLines(Checkpoint):
     """One line of plain text per epoch, where output is no terminal.
 
@@ -148,9 +224,7 @@ class EpochBar(RichProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         assert isinstance(pl_module, MultiTaskModule)
-        shown: dict[str, Any] = {
-            name: f"{loss:.3f}" for name, loss in pl_module.seen_losses.items()
-        }
+        shown: dict[str, Any] = {name: f"{loss:.3f}" for name, loss in pl_module.guard.last.items()}
         value = pl_module.validation.get(self.primary)
         if isinstance(value, float):
             shown[f"val {self.primary}"] = f"{value:.3f}"

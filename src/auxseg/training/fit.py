@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import TensorBoardLogger
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from auxseg import assembly
 from auxseg.config import Config, TrainingConfig
 from auxseg.data.kept import KeptSplit
-from auxseg.errors import DataError, UsageError
+from auxseg.data.loaders import StepSampler
+from auxseg.errors import DataError
 from auxseg.models import MultiTaskModel
+from auxseg.processes import first_of_several
+from auxseg.runs.checkpoint import position, read_checkpoint
 from auxseg.runs.data import check_bare, open_training_data
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.lock import locked
 from auxseg.runs.settings import longer
 from auxseg.tasks import Task
-from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.module import MultiTaskModule
-from auxseg.training.remarks import TellRemarks
 from auxseg.training.teacher import Teacher
+from auxseg.training.trainer import make_trainer
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,32 @@ def train(
         UsageError, DataError, TrainingError: one line each, before anything is overwritten.
     """
     run = RunDirectory(out)
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # Lightning's further processes start later
-    if first:
-        run.check_startable(resume)
+    if not first_process(config):
+        with explained(config.training):
+            return _train(config, run, resume, extend, quiet, split)
+    run.check_startable(resume)
+    with locked(run.path), explained(config.training):
+        run.check_startable(resume)  # another process may have been here in between
+        return _train(config, run, resume, extend, quiet, split)
+
+
+def first_process(config: Config) -> bool:
+    """Whether this process writes: of several that train together, one does."""
+    return config.training.alone or first_of_several()
+
+
+def _train(
+    config: Config,
+    run: RunDirectory,
+    resume: bool,
+    extend: bool,
+    quiet: bool,
+    split: KeptSplit | None,
+) -> Result:
+    """As :func:`train`, in a run directory that nobody else writes into."""
+    checkpoint = run.checkpoint() if resume else None
     # What fails fast comes first: decoding takes minutes, the weights may be a long download.
-    if not (resume and run.last.is_file()):
+    if checkpoint is None:
         assembly.check_weights(config)
     dataset = assembly.open_dataset(config.data)
     config = assembly.resolve(config, dataset)
@@ -99,27 +116,31 @@ def train(
                 print(f"{run.path}: already finished")
             return Result(run.path, run.read_metrics("val"))
         if started is not None and longer(started, config) and not quiet:
-            print(_extension(run, started.training, config.training))
+            print(_extension(run, started.training, config.training, checkpoint))
     assembly.check(config, dataset.classes)
     tasks = assembly.make_tasks(config, dataset.classes)
-    _silence_lightning()
-    trainer = _trainer(config, run, tasks, quiet)
+    trainer = make_trainer(config, run, tasks, quiet)
     data = open_training_data(run, config, dataset, resume=resume, split=split)
     check_bare(config, data)
     _check_labels(config, data, tasks)
     assembly.show_pixels(tasks, data)
     model = assembly.make_model(config, tasks)
     messages = data.messages
-    if not run.last.is_file():
+    if checkpoint is None:
         messages += _load_starting_weights(model, config, data, tasks)
+    elif checkpoint != run.last:
+        messages += (f"{run.last}: is damaged or missing; going on from {checkpoint}",)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
+    if checkpoint is not None:
+        _go_on(loaders[0], checkpoint)
     licence = assembly.weights_licence(model, config)
-    if first:  # nothing is written before everything could be built
+    if first_process(config):  # nothing is written before everything could be built
+        run.put_away(checkpoint)
         for message in () if quiet else (*messages, *_about(config, licence)):
             print(message, file=sys.stderr)
         run.write_split(data.parts)
         run.write_config(config, dataset.classes, version("auxseg"), data.counts, licence)
-    _fit(trainer, module, loaders, run.last if run.last.is_file() else None)
+    _fit(trainer, module, loaders, checkpoint)
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
@@ -143,10 +164,20 @@ def _load_starting_weights(
     return () if left_out is None else (left_out,)
 
 
-def _extension(run: RunDirectory, before: TrainingConfig, now: TrainingConfig) -> str:
+def _go_on(loader: DataLoader[Any], checkpoint: Path) -> None:
+    """Sets the images of a training loader to the step after a checkpoint."""
+    place = position(read_checkpoint(checkpoint))
+    sampler = loader.batch_sampler
+    assert isinstance(sampler, StepSampler)
+    sampler.go_on_at(place.epoch, place.batches)
+
+
+def _extension(
+    run: RunDirectory, before: TrainingConfig, now: TrainingConfig, checkpoint: Path | None
+) -> str:
     """What a user should know of a run that is given more epochs."""
     text = f"{run.path}: extended from {before.length} to {now.length}"
-    if before.all_epochs != now.all_epochs and run.last.is_file():
+    if before.all_epochs != now.all_epochs and checkpoint is not None:
         whole = f"{now.all_epochs} epochs" if now.steps is None else f"{now.steps} steps"
         text += (
             "; from here the learning rate follows the longer schedule, so the result is not "
@@ -169,9 +200,7 @@ def _fit(
     checkpoint: Path | None,
 ) -> None:
     try:
-        # Our own checkpoint holds more than tensors: counters of the loops, the scheduler's state.
-        with explained(module.config):
-            trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=False)
+        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
         # Lightning's answer to Ctrl-C.
         raise KeyboardInterrupt from None
@@ -197,62 +226,9 @@ def _module_and_loaders(
     teacher = None if decay is None else Teacher(model, decay)
     for network in (model,) if teacher is None else (model, teacher.model):
         assembly.set_up(network, config.training)
-    return MultiTaskModule(model, tasks, balancer, config.training, steps, teacher), loaders
-
-
-class OnSchedule(Callback):
-    """Sets the learning rate of a resumed run's first step by the schedule at hand.
-
-    The checkpoint holds the rate of the schedule it was written under, which may be a shorter one.
-    """
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scheduler = trainer.lr_scheduler_configs[0].scheduler
-        assert isinstance(scheduler, LambdaLR)
-        rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
-        for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor(scheduler.last_epoch)
-
-
-class Events(TensorBoardLogger):
-    """TensorBoard events without Lightning's ``hparams.yaml``: ``config.yaml`` says it all."""
-
-    def save(self) -> None:
-        self.experiment.flush()
-
-
-def _trainer(config: Config, run: RunDirectory, tasks: dict[str, Task], quiet: bool) -> pl.Trainer:
-    main = next(iter(tasks.values()))
-    metric, info = next(iter(main.METRICS.items()))
-    primary = f"{main.NAME}/{metric}"
-    bar = sys.stderr.isatty() and sys.stdout.isatty() and not quiet
-    callbacks: list[Callback] = [Keeper(run, primary, info.higher_is_better), OnSchedule()]
-    if not quiet:
-        callbacks += [EpochBar(primary) if bar else EpochLines(primary), TellRemarks(run)]
-    training, devices = config.training, config.training.devices
-    try:
-        return pl.Trainer(
-            accelerator=training.accelerator,
-            devices=list(devices) if isinstance(devices, tuple) else devices,
-            # A task without a label in a batch leaves its head without a gradient.
-            strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
-            precision=training.precision,  # type: ignore[arg-type]
-            max_epochs=training.last_epoch,
-            logger=Events(run.path, name="", version="", default_hp_metric=False),
-            callbacks=callbacks,
-            enable_progress_bar=bar,
-            enable_model_summary=False,
-            use_distributed_sampler=False,  # our own sampler shares the images out
-            num_sanity_val_steps=0,
-            # True would raise: unpooling has no deterministic implementation.
-            deterministic="warn",
-        )
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        raise UsageError(
-            f"accelerator {training.accelerator}, devices {training.devices}, precision "
-            f"{training.precision}: {' '.join(str(error).split())} "
-            "(--accelerator cpu --devices 1 works everywhere)"
-        ) from None
+    module = MultiTaskModule(model, tasks, balancer, config.training, steps, teacher)
+    module.guard.name = data.name
+    return module, loaders
 
 
 def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -> None:
@@ -279,13 +255,3 @@ def _check_labels(config: Config, data: assembly.Data, tasks: dict[str, Task]) -
                 f"{', '.join(sorted(missing))}: no image of the {part} split has a label for it; "
                 f"add labels or {mend}"
             )
-
-
-def _silence_lightning() -> None:
-    """Lightning's notes on hardware and loaders are no use to a person who chose neither."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", module="lightning_fabric")
-    # Which parameters a step uses depends on the labels in its batch.
-    warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from auxseg.tasks import MetricValue, Remarks, Task, asking
@@ -28,6 +29,13 @@ class Lessons(nn.Module):
         """Adds a step's: task name → :meth:`auxseg.tasks.Task.teaching`."""
         for name, pixels in lessons.items():
             self._sum(name).update(pixels[None])
+
+    def sums(self) -> dict[str, list[int]]:
+        """What this process has added so far, by task, to be added again by :meth:`add_sums`."""
+        return {name: [int(one) for one in self._sum(name).total] for name in self._tasks}
+
+    def add_sums(self, sums: Mapping[str, list[int]]) -> None:
+        self.add({name: torch.tensor(sums[name]) for name in self._tasks})
 
     def _sum(self, name: str) -> SumOfCounts:
         sums = self._sums[name]

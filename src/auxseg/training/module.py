@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from auxseg.balancing import Balancer
 from auxseg.config import TrainingConfig
-from auxseg.errors import TrainingError
 from auxseg.models import MultiTaskModel
 from auxseg.seeding import keyed_seed
 from auxseg.tasks import LabelledMean, MetricValue, Remarks, Task, completed
+from auxseg.training.guard import Guard, SkipStep, Statistics
 from auxseg.training.lessons import Lessons
 from auxseg.training.optimizer import make_optimizer, make_schedule
 from auxseg.training.step import (
@@ -31,10 +31,8 @@ from auxseg.training.step import (
 from auxseg.training.teacher import Teacher
 from auxseg.types import Batch
 
-#: Steps between looks at the losses, for each of which the processor waits until a GPU has got
-#: there. In between one process runs ahead of its GPU, which so is never idle; several agree on the
-#: number of labels in every step.
-LOOK_EVERY = 20
+#: The checkpoint's entry for an epoch that is not complete.
+SO_FAR = "so_far"
 
 
 class MultiTaskModule(pl.LightningModule):
@@ -45,7 +43,7 @@ class MultiTaskModule(pl.LightningModule):
         remarks: what the tasks have to say of it, by task.
         train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``, and what a teacher
             taught (:class:`Lessons`).
-        seen_losses: losses of the last step that was looked at, for the progress bar.
+        guard: looks whether the losses are numbers.
     """
 
     def __init__(
@@ -65,9 +63,8 @@ class MultiTaskModule(pl.LightningModule):
         self.metrics = nn.ModuleDict({name: task.metrics() for name, task in tasks.items()})
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
         self.lessons = Lessons(self.tasks)
-        self.seen_losses: dict[str, float] = {}
+        self.guard = Guard(config, every_step=balancer.BY_GRADIENTS)
         self.step_rows: list[dict[str, Tensor]] = []
-        self._unseen: list[Mapping[str, Tensor]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
         self.remarks: dict[str, Remarks] = {}
@@ -83,11 +80,20 @@ class MultiTaskModule(pl.LightningModule):
 
     # -- training -------------------------------------------------------------------------------
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_start(self) -> None:
         # Validation comes with an epoch's last batch, also in one that is shorter than the others.
         self.trainer.val_check_batch = math.inf
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self.guard.begin(self.trainer.fit_loop.total_batch_idx + 1, batch.index)
+        before = Statistics(self.model) if self.guard.skips else None
+        try:
+            self._step(batch, batch_idx)
+        except SkipStep:
+            assert before is not None
+            before.put_back()
+
+    def _step(self, batch: Batch, batch_idx: int) -> None:
         counts, dropout = self._labelled(batch), self._seed("dropout", batch_idx, self.global_rank)
         progress = self.global_step / self.total_steps
         if batch.asked is not None:
@@ -107,10 +113,11 @@ class MultiTaskModule(pl.LightningModule):
             counts=counts,
             progress=progress,
             measure_cosines=self._measures_conflict(batch_idx),
-            watch=self._watch,
+            watch=self.guard.watch,
             backward=self.manual_backward,
             average=self._average,
         )
+        self.guard.explain(found.samples)
         for name, samples in found.samples.items():
             _add(self.train_means, name, samples, batch.targets[name].present)
         if not found.values:
@@ -132,7 +139,7 @@ class MultiTaskModule(pl.LightningModule):
                 progress=progress,
                 average=self._average,
             )
-            self._watch(after)
+            self.guard.watch(after)
             self.balancer.look_back(after)
 
     def _take_step(self) -> None:
@@ -166,6 +173,12 @@ class MultiTaskModule(pl.LightningModule):
             return tensor
         return self.trainer.strategy.reduce(tensor, reduce_op="mean")
 
+    def agreed(self, wish: bool) -> bool:
+        """Whether any process wants something: all must do it, or none."""
+        if self.trainer.world_size == 1:
+            return wish
+        return bool(self._average(torch.tensor(float(wish), device=self.device)) > 0)
+
     def _reported(self, values: Mapping[str, Tensor]) -> Tensor:
         """One number to follow, the same for every balancer: the losses by the fixed weights."""
         weights = self.balancer.weights
@@ -177,36 +190,18 @@ class MultiTaskModule(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), self.config.clip_norm)
 
     def on_train_epoch_end(self) -> None:
-        self._check_finite()
+        self.guard.look()
         self.balancer.end_epoch()
         self._share_statistics()
         if self.trainer.val_dataloaders is None:
             self.on_validation_epoch_end()  # every metric is there, without a value
         self.train_losses = self._take(self.train_means) | self.lessons.take()
+        if self.guard.skips:
+            self.train_losses["skipped"] = float(self.guard.take_skipped())
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         self._log({f"train/{name}": value for name, value in self.train_losses.items()})
         self._log({"train/lr": optimizer.param_groups[0]["lr"]})
-
-    def _watch(self, values: Mapping[str, Tensor]) -> None:
-        """Looks every so often whether the losses are still numbers."""
-        self._unseen.append(values)
-        # Gradient methods wait for the GPU anyway, and their solvers take nothing but numbers.
-        if self.balancer.BY_GRADIENTS or len(self._unseen) == LOOK_EVERY:
-            self._check_finite()
-
-    def _check_finite(self) -> None:
-        """Raises :class:`TrainingError` for a loss that is no number since the last look."""
-        unseen, self._unseen = self._unseen, []
-        if not unseen:
-            return
-        names = [name for values in unseen for name in values]
-        seen = torch.stack([value for values in unseen for value in values.values()]).tolist()
-        bad = [name for name, loss in zip(names, seen, strict=True) if not math.isfinite(loss)]
-        if bad:
-            raise self._diverged(", ".join(dict.fromkeys(bad)))
-        last = unseen[-1]
-        self.seen_losses = dict(zip(last, seen[-len(last) :], strict=True))
 
     def _take(self, means: nn.ModuleDict) -> dict[str, MetricValue]:
         """``loss`` and ``TASK/loss`` → the epoch's means, which start anew."""
@@ -216,25 +211,48 @@ class MultiTaskModule(pl.LightningModule):
             value = mean.compute()
             mean.reset()
             if value is not None and not math.isfinite(value):
-                raise self._diverged(name)
+                what = f"the loss of {name} is not a finite number in epoch"
+                raise self.guard.diverged(f"{what} {self.current_epoch + 1}")
             values[name if name == "loss" else f"{name}/loss"] = value
         return values
-
-    def _diverged(self, name: str) -> TrainingError:
-        return TrainingError(
-            f"the loss of {name} is not a finite number in epoch {self.current_epoch + 1}; "
-            f"lower --training.lr (now {self.config.lr:g}) or set --training.clip_norm 1, with "
-            "another --out; the weights of the epochs before are kept"
-        )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = make_optimizer(self.model, self.balancer, self.config)
         return [optimizer], [make_schedule(optimizer, self.config, self.total_steps)]
 
+    # -- an epoch that is stopped in the middle -------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what the epoch has added up so far, of every process, and the rows of its steps."""
+        own = {name: mean.sums() for name, mean in self._means()} | self.lessons.sums()
+        everywhere: list[Any] = [own]
+        if self.trainer.world_size > 1:
+            everywhere = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(everywhere, own)
+        rows = [{name: float(value) for name, value in row.items()} for row in self.step_rows]
+        checkpoint[SO_FAR] = {"sums": everywhere, "steps": rows, "skipped": self.guard.skipped}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up an epoch where it was stopped; with other processes, the first takes all."""
+        so_far = checkpoint.get(SO_FAR, {"sums": [], "steps": []})  # none before these were kept
+        self.step_rows = [
+            {name: torch.tensor(value, dtype=torch.float64) for name, value in row.items()}
+            for row in so_far["steps"]
+        ]
+        self.guard.skipped = so_far.get("skipped", 0)
+        mine = so_far["sums"][self.global_rank :: self.trainer.world_size]
+        for sums in mine:
+            for name, mean in self._means():
+                mean.add_sums(*sums[name])
+            self.lessons.add_sums(sums)
+
+    def _means(self) -> list[tuple[str, LabelledMean]]:
+        return [(f"{name}/loss", mean) for name, mean in self.train_means.items()]  # type: ignore[misc]
+
     # -- validation -----------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        self._check_finite()  # before validation tells of it in other words
+        self.guard.look()  # before validation tells of it in other words
         self._image_counts = []
         self._share_statistics()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from auxseg import assembly
 from auxseg.config import Config
 from auxseg.data import Dataset
-from auxseg.errors import DataError, TrainingError, UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.experiments.launchers import Launcher, run_all
 from auxseg.experiments.study.confirm import confirm
 from auxseg.experiments.study.design import Design, Run, with_average, with_tasks
@@ -21,6 +20,7 @@ from auxseg.report.tables import to_markdown
 from auxseg.runs.data import check_bare
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder
+from auxseg.runs.lock import locked
 from auxseg.tasks import TASKS
 from auxseg.training.fit import train
 
@@ -46,6 +46,19 @@ def study(
         one line per run that failed.
     """
     check_folder(out)
+    # What others train can be collected meanwhile.
+    with nullcontext() if launch is None else locked(out):
+        return _study(design, config, out, launch, opened)
+
+
+def _study(
+    design: Design,
+    config: Config,
+    out: Path,
+    launch: Launcher | None,
+    opened: assembly.Data | None,
+) -> list[str]:
+    """As :func:`study`, while nobody else trains into the folder."""
     _check_tasks(config, design)
     config = with_tasks(config, (design.target, *design.auxiliary))
     config = with_average(config, design.auxiliary)
@@ -91,15 +104,8 @@ def teachable(config: Config, target: str, data: assembly.Data) -> tuple[str, ..
 def run_one(run: Run) -> str:
     """Trains (or goes on with) one run; returns a line about it."""
     directory = RunDirectory(run.directory)
-    run.directory.parent.mkdir(parents=True, exist_ok=True)
-    # A cluster may start a run twice.
-    lock = FileLock(run.directory.with_name(f".{run.directory.name}.lock"))
-    try:
-        with lock.acquire(timeout=0):
-            train(run.config, run.directory, resume=True, quiet=True)
-            directory.slim()
-    except Timeout:
-        raise TrainingError(f"{run.directory}: is being trained by another process") from None
+    train(run.config, run.directory, resume=True, quiet=True)
+    directory.slim()
     history = directory.read_history()
     task = run.arm.tasks[0]
     metric = f"val/{task}/{next(iter(TASKS[task].METRICS))}"
@@ -113,7 +119,7 @@ def _check(
     """Tells a mistake before the first hour, not after; decodes the images once for all runs."""
     if design.target != "segmentation" and design.labels != (None,):
         raise UsageError(f"--labels: keeps masks, which are not the labels of {design.target}")
-    if config.training.devices != 1:
+    if not config.training.alone:
         raise UsageError(
             "training.devices: a study trains each system on one device; --jobs trains several "
             "systems at a time"
