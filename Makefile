@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/reproduce
 TORCH ?= torch==2.13.*
 
-.PHONY: install reproduce test test-slow test-encoders check lint clean
+.PHONY: install reproduce test test-slow test-encoders stress check lint clean
 
 # Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
@@ -20,6 +20,12 @@ test: install-dev
 # Minutes, not seconds: two processes, training on real images.
 test-slow: install-dev
 	$(BIN)/python -m pytest -m slow
+
+# Random kills and full disks, each resumed and compared bit by bit (docs/reliability.md).
+KILLS ?= 50
+stress: install-dev
+	KILLS=$(KILLS) MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n 2 -m stress -rP --durations 0 tests/stress
 
 # The encoders of timm, which `make test` skips. timm lies in a folder of its own, without the
 # torchvision that it asks for, whose wheel may not import beside a CPU-only torch (docs/encoders.md).
