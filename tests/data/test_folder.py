@@ -371,7 +371,7 @@ def test_split_column_comes_before_masks(table: Callable[[str], Path]) -> None:
 def test_split_column_needs_a_value_for_every_image(table: Callable[[str], Path]) -> None:
     first, second = problems(table("image,split\na,train\nb,\nc,val\nd,test\n"))
     assert "labels.csv line 3: split '' is not one of train, val, test" in first
-    assert "no sound row for 2 of 5 images (first: b.jpg)" in second
+    assert "no sound row for 1 of 5 images (first: e.jpg)" in second
 
 
 @pytest.mark.parametrize(

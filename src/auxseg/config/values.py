@@ -19,7 +19,21 @@ from auxseg.errors import UsageError
 
 
 class Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as it is in JSON and Python, and in YAML 1.2."""
+    """YAML in which ``1e-3`` is a number, as it is in JSON and Python, and in YAML 1.2.
+
+    A key that is there twice is an error: one of its values would be lost without a word.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"{key.value} is there twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver(

@@ -24,6 +24,8 @@ from auxseg.types import Sample
 # Pillow warns about odd metadata ("Corrupt EXIF data") of files whose pixels it reads well.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
+#: The EXIF tag for how a photo is to be turned; 1 for not at all.
+_ORIENTATION = 274
 #: A TIFF's tag for the largest value that its pixels can have.
 _MAX_SAMPLE_VALUE = 281
 #: The entry of a decoded image's info for the bits in use.
@@ -49,6 +51,15 @@ def read_image(path: Path) -> np.ndarray:
         return np.array(_to_rgb(_open(path)))
     except _DecodeError as error:
         raise UnreadableImageError(f"{path}: {error}") from error
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a photo's EXIF data say that it is to be turned or mirrored."""
+    try:
+        with Image.open(path) as image:
+            return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except (OSError, ValueError, SyntaxError):
+        return False  # reading it whole tells what is wrong
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -195,6 +206,13 @@ def _bits_in_use(image: Image.Image) -> int:
 
 def _indices(image: Image.Image) -> np.ndarray:
     """(H, W) integers of a palette, grey or grey-as-RGB image."""
+    if image.mode in ("LA", "PA", "RGBA"):
+        channels = np.asarray(image)
+        alpha, colours = channels[..., -1], channels[..., :-1]
+        if (colours == colours[:1, :1]).all() and alpha.min() != alpha.max():
+            raise _DecodeError(
+                "what it shows lies in the alpha channel, which is not read; save it as grey values"
+            )
     if image.mode in ("P", "L", "1", *_SIXTEEN_BIT_MODES):
         return np.asarray(image).astype(np.int64)
     if image.mode in ("LA", "PA"):

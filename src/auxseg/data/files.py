@@ -44,6 +44,9 @@ def left_out(folder: Path, *, strangers: bool = True) -> tuple[str, ...]:
             f"{folder}: photos in sub-folders are not read: {_first(inside)}; move them into "
             f"{folder.name}/, each under a name of its own"
         )
+    lost = [path.name for path in sorted(folder.iterdir()) if _leads_nowhere(path)]
+    if lost:
+        found.append(f"{folder}: links that lead nowhere: {_first(lost)}")
     others = [path for path in list_files(folder) if not is_image(path)]
     known = [f"{path.name} ({kind})" for path in others if (kind := unread(path))]
     if known:
@@ -55,6 +58,10 @@ def left_out(folder: Path, *, strangers: bool = True) -> tuple[str, ...]:
     if none and strangers:
         found.append(f"files in {folder.name}/ that are no images: {len(none)} (first: {none[0]})")
     return tuple(found)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _first(names: list[str], most: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise DataError(
+            f"{path}: not a weights file, or it holds more than tensors, of which nothing was run; "
+            "save the state_dict() of a network, as safetensors or with torch.save"
+        ) from None
     except Exception as error:  # pickle, zip and safetensors raise classes of no common base
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: not a weights file ({reason})") from None

@@ -24,6 +24,9 @@ from auxseg.runs.lock import locked
 
 BATCH_SIZE = 8
 
+#: Bytes of a stem. File systems take names of 255; an ending, a number and a temporary name follow.
+_LONGEST = 180
+
 #: Threads that decode photos, and as many that draw and write pictures.
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -252,14 +255,25 @@ def write_pictures(prediction: Prediction, out: Path, stem: str) -> None:
             np.savez_compressed(stream, **prediction.attention)  # type: ignore[arg-type]
 
 
+def _short(stem: str) -> str:
+    """A stem of at most so many bytes that file systems take it with ``_overlay.png`` behind."""
+    while len(os.fsencode(stem)) > _LONGEST:
+        stem = stem[:-1]
+    return stem
+
+
 def output_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for every photo's files: its stem, numbered where two photos share one."""
+    """A name for every photo's files: its stem, numbered where two photos share one.
+
+    A stem so long that no ending would fit behind it is cut.
+    """
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
-        name, number = path.stem, 2
+        stem, number = _short(path.stem), 2
+        name = stem
         while name in taken and path not in names:
-            name, number = f"{path.stem}_{number}", number + 1
+            name, number = f"{stem}_{number}", number + 1
         names.setdefault(path, name)
         taken.add(name)
     return names

@@ -19,7 +19,7 @@ from auxseg.data.datasets.folder.masks import (
     read_classes,
     read_palette,
 )
-from auxseg.data.decode import read_image, stretch
+from auxseg.data.decode import is_turned, read_image, stretch
 from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.data.options import checked_seed, checked_split, existing_root
 from auxseg.data.problems import DataProblemsError
@@ -83,7 +83,12 @@ class Folder(Dataset):
         self._palette_file = self._find_palette(palette)
         self._format, mask_problems = self._mask_format(ignore_index)
         self.mask_classes = self._format.classes
-        problems = [*files.problems, *table.problems, *self._without_part(), *mask_problems]
+        problems = [
+            *files.problems,
+            *table.problems,
+            *self._without_part(table.faulty),
+            *mask_problems,
+        ]
         if problems:
             raise DataProblemsError(problems, partial=self)
 
@@ -143,9 +148,11 @@ class Folder(Dataset):
             return None
         mask = self._format.read(path)
         if mask.shape != shape:
+            turned = mask.shape == shape[::-1] and is_turned(self._images[index])
             raise DataError(
                 f"{path}: {mask.shape[1]} × {mask.shape[0]} pixels, but its image "
                 f"{self.name(index)} has {shape[1]} × {shape[0]}"
+                + (" when it is turned as its EXIF data say; turn the mask, too" if turned else "")
             )
         return mask
 
@@ -164,9 +171,10 @@ class Folder(Dataset):
         names |= {image.name: index for index, image in enumerate(self._images)}
         return read_labels(path, names)
 
-    def _without_part(self) -> list[str]:
+    def _without_part(self, faulty: frozenset[int]) -> list[str]:
         """A split column decides for every image, so every image needs a value there."""
-        lacking = [i for i in range(len(self)) if i not in self._rows] if self._has_parts else []
+        known = self._rows.keys() | faulty
+        lacking = [i for i in range(len(self)) if i not in known] if self._has_parts else []
         if not lacking:
             return []
         return [

@@ -39,11 +39,13 @@ class LabelTable:
         rows: image number → its row.
         has_parts: whether there is a ``split`` column.
         problems: one line each, naming the file and the line.
+        faulty: numbers of the images whose row is none of the sound ones.
     """
 
     rows: Mapping[int, Row]
     has_parts: bool
     problems: tuple[str, ...]
+    faulty: frozenset[int] = frozenset()
 
 
 def read_labels(path: Path, images: Mapping[str, int]) -> LabelTable:
@@ -57,6 +59,7 @@ def read_labels(path: Path, images: Mapping[str, int]) -> LabelTable:
     """
     rows: dict[int, Row] = {}
     problems: list[str] = []
+    faulty: set[int] = set()
     try:
         # utf-8-sig: spreadsheets put a byte order mark first.
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -65,15 +68,31 @@ def read_labels(path: Path, images: Mapping[str, int]) -> LabelTable:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     where = f"{path} line {reader.line_num}"
-                    _add(rows, problems, where, reader.line_num, header, cells, images)
+                    found = _add(rows, problems, where, reader.line_num, header, cells, images)
+                    faulty |= found
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a UTF-8 CSV table ({error})") from error
-    return LabelTable(rows, "split" in header, tuple(problems))
+    problems += _relative(path, rows)
+    return LabelTable(rows, "split" in header, tuple(problems), frozenset(faulty))
+
+
+def _relative(path: Path, rows: Mapping[int, Row]) -> list[str]:
+    """Boxes in shares of the photo: read as pixels, each would be a corner of one pixel."""
+    boxes = [row.box for row in rows.values() if row.box is not None]
+    if not boxes or any(max(box) > 1 for box in boxes):
+        return []
+    return [
+        f"{path}: no box has a number above 1, as if they were shares of the photo; xmin, ymin, "
+        "xmax and ymax are pixels: multiply them by the photo's width and height"
+    ]
 
 
 def _check_header(path: Path, header: list[str]) -> list[str]:
     allowed = f"allowed are {', '.join(COLUMNS)}"
     unknown = [column for column in header if column not in COLUMNS]
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and mark in header[0]:
+            raise DataError(f"{path} line 1: its columns are separated by {name}; use commas")
     if unknown:
         raise DataError(f"{path} line 1: unknown column {unknown[0]!r}; {allowed}")
     if len(set(header)) < len(header):
@@ -96,11 +115,15 @@ def _add(
     header: list[str],
     cells: list[str],
     images: Mapping[str, int],
-) -> None:
-    """Adds one row to ``rows``, or what is wrong with it to ``problems``."""
+) -> set[int]:
+    """Adds one row to ``rows``, or what is wrong with it to ``problems``.
+
+    Returns:
+        the image whose row it is, where it is at fault and the image is known.
+    """
     if len(cells) != len(header):
         problems.append(f"{where}: {len(cells)} cells, but the header has {len(header)}")
-        return
+        return set()
     values = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
     image = images.get(values["image"])
     if image is None:
@@ -114,6 +137,8 @@ def _add(
             rows[image] = _row(line, values)
         except ValueError as error:
             problems.append(f"{where}: {error}")
+            return {image}
+    return set()
 
 
 def _row(line: int, values: dict[str, str]) -> Row:
