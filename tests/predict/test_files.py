@@ -180,6 +180,25 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         assert mask.shape == np.array(Image.open(path)).shape[:2]
 
 
+def test_a_finished_folder_is_left_as_it_is(tmp_path: Path) -> None:
+    paths, out = album(tmp_path / "album", 3), tmp_path / "out"
+    list(predict_files(Predictor(Brightness()), paths, out))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert list(predict_files(Predictor(Brightness()), paths, out)) == []
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty"])
+def test_a_mask_that_is_gone_or_empty_is_made_again(harm: str, tmp_path: Path) -> None:
+    """A machine that lost its power may have left its name alone."""
+    paths, out = album(tmp_path / "album", 3), tmp_path / "out"
+    list(predict_files(Predictor(Brightness()), paths, out))
+    whole = (out / "01_mask.png").read_bytes()
+    (out / "01_mask.png").unlink() if harm == "gone" else (out / "01_mask.png").write_bytes(b"")
+    assert len(list(predict_files(Predictor(Brightness()), paths, out))) == 1
+    assert (out / "01_mask.png").read_bytes() == whole
+
+
 def test_another_network_predicts_anew(tmp_path: Path) -> None:
     paths, out = album(tmp_path / "album", 2), tmp_path / "out"
     list(predict_files(Predictor(Brightness()), paths, out))

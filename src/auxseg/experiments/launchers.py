@@ -89,11 +89,11 @@ class Processes:
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 yield pending[future], error or future.result()
-        except BaseException:
-            # Nothing new is started; Ctrl-C reaches what runs by itself, SIGTERM does not.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in active_children():
-                process.terminate()
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)  # nothing new is started
+            if not isinstance(error, KeyboardInterrupt):  # Ctrl-C reaches what runs by itself
+                for process in active_children():
+                    process.terminate()
             raise
         finally:
             pool.shutdown(cancel_futures=True)

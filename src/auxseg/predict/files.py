@@ -140,7 +140,11 @@ def predict_files(
     """
     album = Album(paths, out, shard, attention)
     check_folder(out)
-    with locked(out, "" if shard[1] == 1 else f"-{shard[0]}"):
+    alone = shard[1] == 1
+    with locked(out, "" if alone else f"-{shard[0]}"):
+        if alone:  # what a kill left half written; with shards it may be another process's
+            for torn in out.glob(".*.tmp"):
+                torn.unlink(missing_ok=True)
         yield from _predict_album(predictor, album, batch_size)
 
 
@@ -155,7 +159,8 @@ def _predict_album(predictor: Predictor, album: Album, batch_size: int) -> Itera
         for path, found in work.pipeline(coming, batch_size, readers, writers):
             if not isinstance(found, UnreadableImageError):
                 stem, prediction = found
-                journal.note(path, {**prediction.as_dict(), "files": stem})
+                entry = {**prediction.as_dict(), "files": stem}
+                journal.note(path, entry, pictures_of(prediction))
             yield found
     Journal(album.out, network, album.shard).write_entries(album.paths)
 
@@ -212,7 +217,7 @@ class _Work:
         batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
         coming = deque([self._start(batch, readers) for batch in batches[:1]])
         written: list[tuple[Path, Future[Result] | UnreadableImageError]] = []
-        for batch, following in zip(batches, [*batches[1:], []], strict=True):
+        for batch, following in zip(batches, [*batches[1:], []], strict=False):
             photos = [future.result() for future in coming.popleft()]
             coming.append(self._start(following, readers))
             readable = [photo for photo in photos if isinstance(photo, _Photo)]
@@ -242,13 +247,16 @@ def _finished(
         yield path, result.result() if isinstance(result, Future) else result
 
 
+def pictures_of(prediction: Prediction) -> dict[str, np.ndarray]:
+    """The pictures that are written of a photo, by the ends of their names."""
+    mask = {} if prediction.mask is None else {"mask": prediction.mask}
+    return {"overlay": prediction.overlay, **prediction.pictures, **mask}
+
+
 def write_pictures(prediction: Prediction, out: Path, stem: str) -> None:
     """Writes ``STEM_*`` into a folder, each file whole or not at all."""
-    pictures = {"overlay": prediction.overlay, **prediction.pictures}
-    if prediction.mask is not None:
-        pictures["mask"] = prediction.mask
-    for name, picture in pictures.items():
-        with replacing(out / f"{stem}_{name}.png") as temporary:
+    for name, picture in pictures_of(prediction).items():
+        with replacing(out / f"{stem}_{name}.png", sync=False) as temporary:
             Image.fromarray(picture).save(temporary, format="png")
     if prediction.attention:
         with replacing(out / f"{stem}_attention.npz") as temporary, temporary.open("wb") as stream:

@@ -36,6 +36,7 @@ class Journal:
         self.path = out / (".predicted.jsonl" if count == 1 else f".predicted-{number}.jsonl")
         self._names: set[str] = set()
         self._done: dict[str, tuple[Path, int]] = {}  # photo → journal and place of its line
+        self._kinds: set[str] = set()  # of the pictures that this network makes of a photo
         self._owner: dict[str, str] = {}  # name → the photo whose files have it
         for journal in sorted(out.glob(_PATTERN)):
             self._read(journal)
@@ -48,12 +49,15 @@ class Journal:
                 self._owner[line["entry"]["files"]] = line["photo"]
             if line.get("network") == self.network and _state(line["photo"]) == line["state"]:
                 self._done[line["photo"]] = (journal, place)
+                self._kinds |= set(line["pictures"])
 
     def done(self, photo: Path, name: str) -> bool:
-        """Whether a photo was predicted by this network, and its overlay is still there."""
+        """Whether a photo was predicted by this network, and its pictures are there, not empty."""
         key = str(photo.absolute())
-        there = self.out / f"{name}_overlay.png"
-        return key in self._done and self._owner.get(name) == key and there.is_file()
+        if key not in self._done or self._owner.get(name) != key:
+            return False
+        pictures = (self.out / f"{name}_{kind}.png" for kind in self._kinds)
+        return all(path.is_file() and path.stat().st_size > 0 for path in pictures)
 
     def check_free(self, names: Iterable[str]) -> None:
         """Raises :class:`UsageError` where a file would be overwritten that is not of auxseg."""
@@ -74,10 +78,16 @@ class Journal:
             self._names |= set(new)
             self._append({"names": new}, keep=True)
 
-    def note(self, photo: Path, entry: dict[str, Any]) -> None:
-        """Notes that a photo is done."""
-        key = str(photo.absolute())
-        line = {"network": self.network, "photo": key, "state": _state(key), "entry": entry}
+    def note(self, photo: Path, entry: dict[str, Any], pictures: Iterable[str]) -> None:
+        """Notes that a photo is done.
+
+        Args:
+            pictures: the kinds of its pictures, such as mask and overlay.
+        """
+        key, kinds = str(photo.absolute()), sorted(pictures)
+        self._kinds |= set(kinds)
+        line: dict[str, Any] = {"network": self.network, "photo": key, "state": _state(key)}
+        line |= {"pictures": kinds, "entry": entry}
         self._done[key] = (self.path, self._append(line))
         self._owner[entry["files"]] = key
 

@@ -22,20 +22,26 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yields a temporary name beside ``path``, renamed in the end: never a half-written file.
 
     What was written has reached the disk before the file gets its name, and the name before this
     returns: also a machine that loses its power leaves the old file or the new one.
+
+    Args:
+        sync: whether to wait for the disk. Not where thousands of files are written that can be
+            made again: a machine that loses its power then may leave an empty one.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _sync(temporary)
+            if sync:
+                _sync(temporary)
             os.replace(temporary, path)
-            _sync(path.parent)
+            if sync:
+                _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
@@ -43,7 +44,7 @@ def make_trainer(
     if not quiet:
         callbacks += [EpochBar(primary) if bar else EpochLines(primary), TellRemarks(run)]
     plugins: list[Any] = [WholeCheckpoints(run)]
-    if SLURMEnvironment.detect():
+    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         # Slurm itself requeues a job that ends with a status of its choice: see the docs.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     training, devices = config.training, config.training.devices
