@@ -23,8 +23,9 @@ test-slow: install-dev
 
 # Random kills and full disks, each resumed and compared bit by bit (docs/reliability.md).
 KILLS ?= 50
+PHOTOS ?= 20000
 stress: install-dev
-	KILLS=$(KILLS) MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
+	KILLS=$(KILLS) PHOTOS=$(PHOTOS) MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n 2 -m stress -rP --durations 0 tests/stress
 
 # The encoders of timm, which `make test` skips. timm lies in a folder of its own, without the

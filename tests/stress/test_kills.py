@@ -1,7 +1,7 @@
 """Kills training at random moments, resumes it, and compares all it leaves bit by bit.
 
     make stress            # 50 kills
-    make stress KILLS=6    # a short form
+    make stress KILLS=6 PHOTOS=1000    # a short form
 
 Every kill has a system, a signal and a moment of its own, drawn by its number. SIGKILL is what the
 out-of-memory killer sends, SIGTERM what a cluster sends, SIGINT is Ctrl-C, and ``disk`` lets no
