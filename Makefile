@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/reproduce
 TORCH ?= torch==2.13.*
 
-.PHONY: install reproduce test test-slow test-encoders stress check lint clean
+.PHONY: install reproduce test test-slow test-encoders stress check audit lint clean
 
 # Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
@@ -35,9 +35,16 @@ test-encoders: $(VENV)/installed-encoders
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/encoders
 
 # What a change must pass besides the tests.
-check: lint
+check: lint audit
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed. Where the database cannot be reached, that is said,
+# and nothing fails.
+audit: install-dev
+	@$(BIN)/pip-audit --local --progress-spinner off > $(VENV)/audit.txt 2>&1 || true
+	@grep -E "^(Found|No known)|^ERROR|not found on PyPI" $(VENV)/audit.txt | sort | head -n 3
+	@! grep -q "^Found" $(VENV)/audit.txt || (cat $(VENV)/audit.txt; exit 1)
 
 lint: install-dev
 	$(BIN)/ruff check src tests benchmarks

@@ -5,10 +5,10 @@
 
 DIR is Oxford-IIIT Pet in its official layout, FILE has EfficientNet-Lite0's ImageNet weights. The
 other side is the usual script: every photo once an epoch, no augmentation, its own Dice loss,
-torch.optim.AdamW at 1e-3. It is validated after every epoch and the best epoch is kept, as
-auxseg does. Then ours trains once for each number of steps, with the recipe of the preset. The
-seconds of both are those of training and validation; decoding the photos and reading the test part
-are not in them. Leave the machine alone meanwhile.
+torch.optim.AdamW at 1e-3. Then ours trains once for each number of steps, with the recipe of the
+preset. Both are validated after every pass over the photos, and the best one is kept. The seconds
+of both are those of training and validation; decoding the photos and reading the test part are not
+in them. Rows are printed as they come. Leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -58,10 +58,17 @@ def main() -> None:
         "accelerator": "cpu",
     }
     rows = [["U-Net", "trained", "seconds", "of smp's", "validation IoU", "test IoU"]]
-    seconds, val, test = theirs(settings, given.weights, given.epochs)
-    rows.append(["smp", f"{given.epochs} epochs", *_figures(seconds, seconds, val, test)])
+
+    def add(*row: str) -> None:
+        rows.append(list(row))
+        print(*row, sep="  ", flush=True)
+
+    data = assembly.open_data(auxseg.configure("unet-1task", **settings))
+    seconds, val, test = theirs(data, given.seed, given.weights, given.epochs)
+    add("smp", f"{given.epochs} epochs", *_figures(seconds, seconds, val, test))
+    settings["validate_every"] = -(-len(data.split.train) // BATCH)
     for steps in map(int, given.steps.split(",")):
-        rows.append(["auxseg", f"{steps} steps", *_figures(*ours(settings, steps, seconds))])
+        add("auxseg", f"{steps} steps", *_figures(*ours(settings, steps, seconds)))
     print(
         f"{given.image_size}×{given.image_size}, batch {BATCH}, seed {given.seed}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, smp {smp.__version__}\n"
@@ -81,9 +88,10 @@ def ours(settings: dict[str, Any], steps: int, others: float) -> tuple[float, fl
     return seconds, others, val, found
 
 
-def theirs(settings: dict[str, Any], weights: Path, epochs: int) -> tuple[float, float, float]:
-    data = assembly.open_data(auxseg.configure("unet-1task", **settings))
-    torch.manual_seed(settings["seed"])
+def theirs(
+    data: assembly.Data, seed: int, weights: Path, epochs: int
+) -> tuple[float, float, float]:
+    torch.manual_seed(seed)
     model = smp.Unet(ENCODER, encoder_weights=None, classes=CLASSES)
     # What is missing there is the classifier, which no U-Net has.
     model.encoder.model.load_state_dict(read_state(weights), strict=False)
