@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,26 @@ def test_the_output_folder_is_a_file(trained: Path, album: Path, tmp_path: Path)
     (tmp_path / "out").write_text("mine")
     line = ("predict", trained, album, "--out", tmp_path / "out")
     auxseg(*line).failed(2, str(tmp_path / "out"))
+
+
+@pytest.mark.slow
+def test_shards_on_a_cluster(trained: Path, album: Path, tmp_path: Path) -> None:
+    """Rehearsed on this machine: every shard is a job of its own."""
+    (album / "broken.jpg").write_text("no photo")
+    line = ("predict", trained, album, "--out", tmp_path / "out", "--shards", "2")
+    outcome = auxseg(*line, "--cluster", "local")
+    assert outcome.status == 1
+    assert "shard 0: " in outcome.out
+    assert re.search("1 of [34] photos cannot be read: .*broken.jpg", outcome.out)
+    assert len(entries(tmp_path / "out")) == 6
+    auxseg("predict", trained, album, "--out", tmp_path / "here")
+    for path in (tmp_path / "here").glob("*_mask.png"):
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+def test_the_pace_is_told_where_there_is_no_bar(
+    trained: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auxseg.predict.pace.EVERY", 0.0)
+    outcome = auxseg("predict", trained, album, "--out", tmp_path / "out").succeeded()
+    assert re.search(r"^6 photos, [\d.]+ per second, at most 0:00:00 left$", outcome.err, re.M)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,7 +47,21 @@ def predict(arguments: Sequence[str]) -> int:
         default=0,
         minimum=0,
         needs="--shards",
+        unless=("--cluster",),
         help="the part to predict, from 0; each process takes another one, into the same --out",
+    )
+    parser.add_argument(
+        "--cluster",
+        needs="--shards",
+        help="predict all shards as jobs of a cluster, by submitit: slurm, local; --out must be "
+        "shared",
+    )
+    parser.add_argument(
+        "--cluster-options",
+        type=dict[str, Any],
+        default={},
+        needs="--cluster",
+        help="submitit's parameters, such as {slurm_partition: gpu, timeout_min: 600}",
     )
     parsed = parser.parse(arguments)
     if parsed.shard >= parsed.shards:
@@ -61,6 +76,8 @@ def predict(arguments: Sequence[str]) -> int:
         )
     failures, done = 0, 0
     out = Path(parsed.out)
+    if parsed.cluster is not None:
+        return _on_cluster(parsed, out)
     shard = (parsed.shard, parsed.shards)
     total = len(paths[parsed.shard :: parsed.shards])
     found = predict_files(
@@ -89,11 +106,34 @@ def predict(arguments: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
+def _on_cluster(parsed: argparse.Namespace, out: Path) -> int:
+    """Predicts all shards as jobs of a cluster."""
+    from auxseg.experiments.launchers import Cluster
+    from auxseg.experiments.shards import Shard, predict_on
+
+    launch = Cluster(parsed.cluster, out / "cluster", parsed.cluster_options)
+    shard = Shard(
+        *(
+            str(Path(parsed.run).absolute()),
+            tuple(str(Path(one).absolute()) for one in parsed.images),
+        ),
+        out=out.absolute(),
+        number=0,
+        count=parsed.shards,
+        accelerator=parsed.accelerator,
+        batch_size=parsed.batch_size,
+        attention=parsed.attention,
+    )
+    return 1 if predict_on(launch, shard) else 0
+
+
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, below the lines that are printed; nothing where stderr is piped."""
+    """A bar on a terminal, below the lines that are printed; else a line every half a minute."""
+    from auxseg.predict.pace import Pace
+
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield Pace(total, lambda line: print(line, file=sys.stderr, flush=True)).advance
         return
     from rich.console import Console
     from rich.progress import Progress

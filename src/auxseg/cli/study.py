@@ -23,7 +23,6 @@ DEFAULTS: dict[str, Any] = {
     "tasks.views": "per-task",
     "training.conflict_every": 10,
 }
-CLUSTERS = ("slurm", "local")
 
 
 def study(arguments: Sequence[str]) -> int:
@@ -123,7 +122,7 @@ def _parser() -> Parser:
     add(
         "--cluster",
         unless=("--collect",),
-        help=f"train on a cluster, by submitit: {', '.join(CLUSTERS)}; --out must be shared",
+        help="train on a cluster, by submitit: slurm, local; --out must be shared",
     )
     add(
         "--cluster-options",

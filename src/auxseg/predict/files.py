@@ -162,7 +162,9 @@ def _predict_album(predictor: Predictor, album: Album, batch_size: int) -> Itera
                 entry = {**prediction.as_dict(), "files": stem}
                 journal.note(path, entry, pictures_of(prediction))
             yield found
-    Journal(album.out, network, album.shard).write_entries(album.paths)
+    # One after the other: the last one to read the journals is the last one to write, too.
+    with locked(album.out, "-entries", wait=600):
+        Journal(album.out, network, album.shard).write_entries(album.paths)
 
 
 @contextmanager

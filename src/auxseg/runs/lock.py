@@ -16,13 +16,14 @@ NAME = ".lock"
 
 
 @contextmanager
-def locked(folder: Path, part: str = "") -> Iterator[None]:
+def locked(folder: Path, part: str = "", *, wait: float = 0.0) -> Iterator[None]:
     """Holds a folder, which is made if need be; the system lets go of it when the process dies.
 
     A folder that was made and into which nothing was written is removed again.
 
     Args:
         part: what of it is held, where several processes write each into a part of their own.
+        wait: seconds to wait for another process.
 
     Raises:
         UsageError: another process holds it.
@@ -33,7 +34,7 @@ def locked(folder: Path, part: str = "") -> Iterator[None]:
     lock = FileLock(folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout:
         raise UsageError(
             f"{folder}: another process is writing into it; wait for its end or choose another "
