@@ -22,6 +22,8 @@ from integration.command import TINY, auxseg
 pytestmark = pytest.mark.stress
 
 PHOTOS = int(os.environ.get("PHOTOS", "20000"))
+#: Seconds from the first mask to a kill; few photos do not take that long.
+KILL_AFTER = (5.0, 20.0) if PHOTOS >= 10_000 else (0.2, 2.0)
 #: So many different ones there are; the others have a name of their own for the same bytes.
 DIFFERENT = 50
 
@@ -75,7 +77,7 @@ def test_killed_again_and_again(trained: Path, album: Path, tmp_path: Path) -> N
                 if deadline is None:
                     now = len(list(out.glob("*_mask.png"))) if out.is_dir() else 0
                     if now > there:
-                        deadline = time.monotonic() + draw.uniform(5, 20)
+                        deadline = time.monotonic() + draw.uniform(*KILL_AFTER)
                         memory.append(resident(process.pid))
                 elif time.monotonic() > deadline:
                     memory.append(resident(process.pid))
