@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from integration.command import TINY, auxseg
+from planted import Planted
 
 LINE = ("train", "segnet-1task", *TINY, "--epochs", "1")
 
@@ -55,16 +56,6 @@ def test_a_configuration_that_grows_without_end(tmp_path: Path) -> None:
 def test_a_configuration_with_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("# nothing\n")
     auxseg(*LINE, "--config", tmp_path / "own.yaml", "--out", tmp_path / "run").succeeded()
-
-
-class Planted:
-    """Writes a file as soon as it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
 
 
 def _half(path: Path) -> None:

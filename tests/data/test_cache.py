@@ -22,6 +22,7 @@ from auxseg.data.base import Dataset, Split
 from auxseg.data.cache import DecodedArrays, cache_key, decoded
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
+from planted import Planted
 
 SIZE = 16
 SPAWN = multiprocessing.get_context("spawn")
@@ -248,16 +249,6 @@ def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, stor
     assert dataset.reads == len(dataset)
     assert_equals_read(arrays, root)
     assert contents(store) == [folder.name]
-
-
-class Planted:
-    """Writes a file as soon as it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
 
 
 class Meet:

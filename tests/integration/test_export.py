@@ -18,6 +18,7 @@ from PIL import Image
 
 import auxseg as package
 from auxseg.export import check, formats
+from planted import Planted
 
 from . import photos, runs
 from .command import auxseg
@@ -244,16 +245,6 @@ def test_damaged_and_foreign_files(
     gone = ("predict", tmp_path / "gone.onnx", album, "--out", tmp_path / "out")
     auxseg(*gone).failed(1, "gone.onnx", "no such file")
     assert not (tmp_path / "out").exists()
-
-
-class Planted:
-    """Writes a file as soon as it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize("where", ["example", "weights", "object", "traversal"])

@@ -20,6 +20,7 @@ from auxseg.runs.checkpoint import Position, position
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
 from auxseg.training.fit import train as fit
+from planted import Planted
 
 from . import runs
 from .command import Outcome, auxseg, start
@@ -201,16 +202,6 @@ def test_damaged_checkpoints_are_named(run: Path) -> None:
     before = runs.snapshot(run)
     resume(run).failed(1, str(last), str(previous), "delete them")
     assert runs.snapshot(run) == before
-
-
-class Planted:
-    """What a checkpoint from a stranger may hold: it writes a file as soon as it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
 
 
 def test_a_planted_checkpoint_runs_nothing(run: Path, tmp_path: Path) -> None:
