@@ -199,9 +199,9 @@ def test_damaged_checkpoints_are_named(run: Path) -> None:
     last, previous = (run / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
     torn(last)
     damaged(previous)
-    before = runs.snapshot(run)
+    before = runs.snapshot(run / "checkpoints")
     resume(run).failed(1, str(last), str(previous), "delete them")
-    assert runs.snapshot(run) == before
+    assert runs.snapshot(run / "checkpoints") == before
 
 
 def test_a_planted_checkpoint_runs_nothing(run: Path, tmp_path: Path) -> None:
