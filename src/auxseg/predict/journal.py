@@ -14,6 +14,8 @@ from auxseg.runs.files import replacing
 
 #: The journals of a folder, one for each shard: a line of JSON an event. Hidden: nothing to read.
 _PATTERN = ".predicted*.jsonl"
+#: What a line about a photo that is done says.
+_OF_A_PHOTO = {"network", "photo", "state", "pictures", "entry"}
 
 
 class Journal:
@@ -44,11 +46,13 @@ class Journal:
 
     def _read(self, journal: Path) -> None:
         for place, line in _lines(journal):
-            self._names |= set(line.get("names", ()))
-            if "entry" in line:
-                self._owner[line["entry"]["files"]] = line["photo"]
-            if line.get("network") == self.network and _state(line["photo"]) == line["state"]:
-                self._done[line["photo"]] = (journal, place)
+            self._names |= set(map(str, line.get("names") or ()))
+            if not line.keys() >= _OF_A_PHOTO:
+                continue
+            photo = line["photo"]
+            self._owner[line["entry"]["files"]] = photo
+            if line["network"] == self.network and _state(photo) == line["state"]:
+                self._done[photo] = (journal, place)
                 self._kinds |= set(line["pictures"])
 
     def done(self, photo: Path, name: str) -> bool:
@@ -137,13 +141,15 @@ class Journal:
 
 
 def _lines(journal: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The place and content of every whole line."""
+    """The place and content of every whole line; others do not count."""
     with journal.open("rb") as stream:
         place = 0
         for text in stream:
             if text.endswith(b"\n") and text.strip():
                 with suppress(ValueError):  # torn by a kill, and others were added since
-                    yield place, json.loads(text)
+                    content = json.loads(text)
+                    if isinstance(content, dict):
+                        yield place, content
             place += len(text)
 
 
