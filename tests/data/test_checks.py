@@ -141,7 +141,8 @@ def test_copies_are_counted_and_those_across_parts_told(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     found = notes(tmp_path)
     assert "4 images are copies of one another, in 2 groups (first: 0.png, 2.png)" in found
-    assert "1 of these groups lie in several of train, val and test" in found
+    assert "1 of 1 val images are copies of training images (first: 2.png is the same as 0" in found
+    assert "test images" not in found
 
 
 def test_nearly_black_images_are_told(tmp_path: Path) -> None:

@@ -230,13 +230,13 @@ def test_twelve_bits_in_a_tiff_that_says_so(tmp_path: Path) -> None:
     [
         ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
         ("a.jpg", b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
-        ("a.jpg", b"\0\0\0\x18ftypavif\0\0\0\0damaged", "AVIF"),
-        ("a.nef", b"II*\0nothing", "camera raw"),
+        ("a.nef", b"a camera's own", "camera raw"),
+        ("a.jxl", b"\xff\x0a", "JPEG XL"),
     ],
 )
 def test_a_format_that_is_not_read_is_named(
     name: str, content: bytes, kind: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableImageError, match=rf"{name}: ({kind} files are not read|cannot)"):
+    with pytest.raises(UnreadableImageError, match=rf"{name}: {kind} files are not read; convert"):
         read_image(tmp_path / name)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.arrays import DecodedArrays
+from auxseg.data.cache import decoded
 from auxseg.data.datasets.shapes.dataset import Shapes
 from auxseg.data.loaders import Batches, EpochSampler, Key, Reader, StepSampler, make_loader
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages

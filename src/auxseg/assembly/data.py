@@ -13,11 +13,13 @@ import numpy as np
 from auxseg.config import Config, DataConfig
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
-from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.arrays import DecodedArrays
+from auxseg.data.cache import decoded
 from auxseg.data.datasets.unlabelled import Unlabelled
 from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
+from auxseg.data.observations import copies_of_training_images
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
@@ -162,7 +164,9 @@ def open_data(
     size = config.data.image_size or dataset.IMAGE_SIZE
     arrays = opened.arrays if opened else _decoded(config.data, dataset, size)
     split, masks = _subsets(config, named.split, arrays)
-    copies = _copies(dataset, arrays, split)
+    parts = (*split.train, *split.val, *split.test)
+    digests = {number: int(arrays.digests[number]) for number in parts}
+    copies = copies_of_training_images(digests, split, dataset.name)
     unlabelled, further = _open_unlabelled(config, dataset, arrays, split, opened)
     messages = (*dataset.notes, *named.notes, *arrays.problems, *arrays.notes, *copies, *further)
     primary, others = _streams(config, split.train, Reader(arrays, masks))
@@ -196,26 +200,6 @@ def _subsets(
         masked = tuple(index for index in train if arrays.has_mask[index])
         masks = _draw(masked, config.data.labels, arrays, seed, "data.labels", "training masks")
     return Split(train, val, test), masks
-
-
-def _copies(dataset: Dataset, arrays: DecodedArrays, split: Split) -> tuple[str, ...]:
-    """What to say of images that are measured and trained on: they flatter every metric."""
-    trained = {int(arrays.digests[index]): index for index in split.train}
-    notes = []
-    for part in ("val", "test"):
-        twins = [
-            (index, trained[int(arrays.digests[index])])
-            for index in getattr(split, part)
-            if int(arrays.digests[index]) in trained
-        ]
-        if twins:
-            one, other = (dataset.name(index) for index in twins[0])
-            notes.append(
-                f"{len(twins)} of {len(getattr(split, part))} {part} images are copies of training "
-                f"images (first: {one} is the same as {other}): they make every metric look better "
-                "than it is; remove the copies, or put each group into one part"
-            )
-    return tuple(notes)
 
 
 def _streams(

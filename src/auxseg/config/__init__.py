@@ -5,14 +5,13 @@ from auxseg.config.keys import dotted, flags, hints, leaves, plain
 from auxseg.config.schema import (
     CACHES,
     GROUPS,
-    NON_FINITE,
     AugmentationConfig,
     Config,
     DataConfig,
     ModelConfig,
     TasksConfig,
-    TrainingConfig,
 )
+from auxseg.config.training import NON_FINITE, TrainingConfig
 
 __all__ = [
     "CACHES",

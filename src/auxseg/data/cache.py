@@ -14,10 +14,9 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,62 +25,20 @@ import pooch
 from rich.console import Console
 from rich.progress import Progress
 
+from auxseg.data.arrays import META, DecodedArrays, layout, load_arrays
 from auxseg.data.base import Dataset
+from auxseg.data.observations import dark, digest
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
 CACHE_FORMAT = 2
 
-#: An image without a value as high as this shows next to nothing.
-NEARLY_BLACK = 32
-
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200
 
-#: The file that says what a finished cache folder holds; its date is that of the last use.
-META = "meta.json"
 _BUILDING = ".building-"
 _LEFTOVER_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedArrays:
-    """A data set's images and labels, memory-mapped read-only; N images of S×S pixels.
-
-    Pickling hands over the folder's name only, so loader workers map the same pages and copy
-    no pixels.
-
-    Attributes:
-        images: uint8 (N, S, S, 3), RGB; zeros where the image is unreadable.
-        masks: uint8 (N, S, S), class indices; :data:`~auxseg.types.IGNORE_INDEX` without a mask.
-        labels: int64 (N,); :data:`~auxseg.types.NO_LABEL` without a class.
-        boxes: float32 (N, 4), xyxy in [0, 1]; NaN without a box.
-        has_mask: bool (N,).
-        readable: bool (N,); False for images that are to be left out.
-        digests: uint64 (N,), equal for images of equal pixels; see :func:`digest`.
-        folder: where the arrays lie.
-        problems: one line for each unreadable image.
-        notes: what is odd about all images together.
-    """
-
-    images: np.ndarray
-    masks: np.ndarray
-    labels: np.ndarray
-    boxes: np.ndarray
-    has_mask: np.ndarray
-    readable: np.ndarray
-    digests: np.ndarray
-    folder: Path
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _load, (self.folder,)
-
-    def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images (n, S, S, 3) and masks (n, S, S) of some images, as copies."""
-        return self.images[rows], self.masks[rows]
 
 
 def decoded(
@@ -142,37 +99,9 @@ def _open(folder: Path, key: str) -> DecodedArrays | None:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if (meta["format"], meta["key"]) != (CACHE_FORMAT, key):
             return None
-        return _load(folder)
+        return load_arrays(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing, cut short or not ours: built anew, which reports what cannot be done
-
-
-def _load(folder: Path) -> DecodedArrays:
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
-    names = _layout(0, 0, pixels=meta.get("pixels", True))
-    arrays: dict[str, Any] = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names
-    }
-    nothing = np.zeros((len(arrays["labels"]), 0, 0), np.uint8)
-    arrays = {"images": nothing, "masks": nothing, **arrays}
-    problems, notes = (tuple(meta[name]) for name in ("problems", "notes"))
-    return DecodedArrays(**arrays, folder=folder, problems=problems, notes=notes)
-
-
-def _layout(count: int, size: int, *, pixels: bool) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """Name of every array → dtype and shape."""
-    large: dict[str, tuple[type, tuple[int, ...]]] = {
-        "images": (np.uint8, (count, size, size, 3)),
-        "masks": (np.uint8, (count, size, size)),
-    }
-    return {
-        **(large if pixels else {}),
-        "labels": (np.int64, (count,)),
-        "boxes": (np.float32, (count, 4)),
-        "has_mask": (np.bool_, (count,)),
-        "readable": (np.bool_, (count,)),
-        "digests": (np.uint64, (count,)),
-    }
 
 
 def _build(dataset: Dataset, size: int, folder: Path, key: str, *, pixels: bool) -> DecodedArrays:
@@ -197,7 +126,7 @@ def _build(dataset: Dataset, size: int, folder: Path, key: str, *, pixels: bool)
         # After success there is nothing here. After a failure that failure is the one to report;
         # what cannot be removed now is removed by a build on another day.
         shutil.rmtree(building, ignore_errors=True)
-    return _load(folder)
+    return load_arrays(folder)
 
 
 @contextmanager
@@ -213,13 +142,13 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _allocate(building: Path, count: int, size: int, *, pixels: bool) -> dict[str, np.memmap]:
-    layout = _layout(count, size, pixels=pixels)
-    needed = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in layout.values())
+    shapes = layout(count, size, pixels=pixels)
+    needed = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
     free = shutil.disk_usage(building).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
     arrays = {}
-    for name, (dtype, shape) in layout.items():
+    for name, (dtype, shape) in shapes.items():
         path = building / f"{name}.npy"
         arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         _reserve(path)
@@ -282,24 +211,6 @@ def _store(arrays: dict[str, np.memmap], index: int, sample: Sample) -> None:
     arrays["has_mask"][index] = sample.mask is not None
     arrays["readable"][index] = True
     arrays["digests"][index] = digest(sample.image)
-
-
-def digest(image: np.ndarray) -> int:
-    """64 bits that two images share if their pixels are equal, and else by a chance of 2⁻⁶⁴."""
-    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()
-    return int.from_bytes(found, "little")
-
-
-def dark(brightest: Sequence[int]) -> tuple[str, ...]:
-    """What to say of images most of which are nearly black, by the brightest value of each."""
-    black = sum(value < NEARLY_BLACK for value in brightest)
-    if 2 * black <= len(brightest):
-        return ()
-    return (
-        f"{black} of {len(brightest)} images are nearly black (no value above "
-        f"{NEARLY_BLACK - 1} of 255): photos of 12 or fewer bits in files of 16? Of those, the "
-        "upper 8 bits are read; multiply the values (12 bits by 16) and save them again",
-    )
 
 
 def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:

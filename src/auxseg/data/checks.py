@@ -15,8 +15,8 @@ import numpy as np
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS
 from auxseg.data.base import PARTS, Dataset, Split
-from auxseg.data.cache import dark, digest
 from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.data.observations import copies_of_training_images, dark, digest, groups_of_copies
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
 from auxseg.errors import DataError, UnreadableImageError
@@ -48,7 +48,7 @@ class _Finding:
     Attributes:
         pixels: int64 (256,), the mask's pixels by value; None without a mask.
         brightest: the image's largest value, 0 to 255.
-        digest: see :func:`auxseg.data.cache.digest`; None where it cannot be read.
+        digest: see :func:`auxseg.data.observations.digest`; None where it cannot be read.
     """
 
     readable: bool = True
@@ -137,28 +137,20 @@ def _look(dataset: Dataset, index: int) -> _Finding:
 
 def _copies(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> list[str]:
     """What to say of images that are there several times."""
-    groups: dict[int, list[int]] = {}
-    for index, finding in enumerate(findings):
-        if finding.digest is not None:
-            groups.setdefault(finding.digest, []).append(index)
-    twins = [group for group in groups.values() if len(group) > 1]
-    if not twins:
+    digests = {
+        number: finding.digest
+        for number, finding in enumerate(findings)
+        if finding.digest is not None
+    }
+    groups = groups_of_copies(digests)
+    if not groups:
         return []
-    first = ", ".join(dataset.name(index) for index in twins[0][:3])
-    notes = [
-        f"{sum(map(len, twins))} images are copies of one another, in {len(twins)} groups (first: "
-        f"{first})"
+    first = ", ".join(dataset.name(number) for number in groups[0][:3])
+    return [
+        f"{sum(map(len, groups))} images are copies of one another, in {len(groups)} groups "
+        f"(first: {first})",
+        *copies_of_training_images(digests, split, dataset.name),
     ]
-    part_of = {index: part for part in PARTS for index in getattr(split, part)}
-    across = [
-        group for group in twins if len({part_of[index] for index in group if index in part_of}) > 1
-    ]
-    if across:
-        notes.append(
-            f"{len(across)} of these groups lie in several of train, val and test: what is trained "
-            "on is measured, too, and every metric looks better than it is"
-        )
-    return notes
 
 
 def _count(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> dict[str, str]:

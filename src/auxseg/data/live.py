@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from auxseg.data.arrays import DecodedArrays
 from auxseg.data.base import Dataset
-from auxseg.data.cache import DecodedArrays, decoded
+from auxseg.data.cache import decoded
 from auxseg.errors import UnreadableImageError
 from auxseg.types import IGNORE_INDEX, Sample
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from auxseg.data.cache import DecodedArrays
+from auxseg.data.arrays import DecodedArrays
 from auxseg.processes import end_with
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from auxseg.data.cache import META, cache_root
+from auxseg.data.arrays import META
+from auxseg.data.cache import cache_root
 
 DAY = 24 * 3600
 

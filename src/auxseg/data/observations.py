@@ -1,0 +1,67 @@
+"""What is odd about images that are sound one by one: copies of one another, nearly black ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from auxseg.data.base import Split
+
+#: An image without a value as high as this shows next to nothing.
+NEARLY_BLACK = 32
+
+
+def digest(image: np.ndarray) -> int:
+    """64 bits that two images share if their pixels are equal, and else by a chance of 2⁻⁶⁴."""
+    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()
+    return int.from_bytes(found, "little")
+
+
+def dark(brightest: Sequence[int]) -> tuple[str, ...]:
+    """What to say of images most of which are nearly black, by the brightest value of each."""
+    black = sum(value < NEARLY_BLACK for value in brightest)
+    if 2 * black <= len(brightest):
+        return ()
+    return (
+        f"{black} of {len(brightest)} images are nearly black (no value above "
+        f"{NEARLY_BLACK - 1} of 255): photos of 12 or fewer bits in files of 16? Of those, the "
+        "upper 8 bits are read; multiply the values (12 bits by 16) and save them again",
+    )
+
+
+def groups_of_copies(digests: Mapping[int, int]) -> list[list[int]]:
+    """Images of equal pixels, in groups of at least two.
+
+    Args:
+        digests: image number → :func:`digest`.
+    """
+    groups: dict[int, list[int]] = {}
+    for number, value in digests.items():
+        groups.setdefault(value, []).append(number)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def copies_of_training_images(
+    digests: Mapping[int, int], split: Split, name: Callable[[int], str]
+) -> list[str]:
+    """What to say of images that are both trained on and measured.
+
+    Args:
+        digests: image number → :func:`digest`, of the readable images.
+        name: image number → file name.
+    """
+    trained = {digests[number]: number for number in split.train if number in digests}
+    found = []
+    for part in ("val", "test"):
+        measured = getattr(split, part)
+        twins = [number for number in measured if digests.get(number) in trained]
+        if twins:
+            first = f"{name(twins[0])} is the same as {name(trained[digests[twins[0]]])}"
+            found.append(
+                f"{len(twins)} of {len(measured)} {part} images are copies of training images "
+                f"(first: {first}): they make every metric look better than it is; remove the "
+                "copies, or put each group into one part"
+            )
+    return found
