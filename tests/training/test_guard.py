@@ -1,4 +1,4 @@
-"""A loss that is no number names task, step and images."""
+"""A loss that is not finite is reported with its task, step and images."""
 
 from __future__ import annotations
 

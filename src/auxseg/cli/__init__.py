@@ -55,9 +55,9 @@ def _run(given: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"auxseg: stopped{_again(given[0])}", file=sys.stderr)
         return 130
-    except Preempted as signal_name:
-        print(f"auxseg: stopped by {signal_name}{_again(given[0])}", file=sys.stderr)
-        return signal_name.exit_status
+    except Preempted as stop:
+        print(f"auxseg: stopped by {stop}{_again(given[0])}", file=sys.stderr)
+        return stop.exit_status
     except BrokenPipeError:
         # The reader went away (`auxseg … | head`): nothing more to say, and nowhere to say it.
         _drop_output()

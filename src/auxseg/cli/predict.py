@@ -113,10 +113,8 @@ def _on_cluster(parsed: argparse.Namespace, out: Path) -> int:
 
     launch = Cluster(parsed.cluster, out / "cluster", parsed.cluster_options)
     shard = Shard(
-        *(
-            str(Path(parsed.run).absolute()),
-            tuple(str(Path(one).absolute()) for one in parsed.images),
-        ),
+        run=str(Path(parsed.run).absolute()),
+        images=tuple(str(Path(image).absolute()) for image in parsed.images),
         out=out.absolute(),
         number=0,
         count=parsed.shards,

@@ -18,9 +18,6 @@ import torch
 from auxseg.errors import AuxsegError, TrainingError, UsageError
 from auxseg.processes import end_with
 
-#: Kinds of cluster, as submitit knows them.
-CLUSTERS = ("slurm", "local")
-
 #: What is done with each item: a module's function, so that other processes find it. It returns a
 #: line about what came out.
 Work = Callable[[Any], str]

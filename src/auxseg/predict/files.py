@@ -219,7 +219,8 @@ class _Work:
         batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
         coming = deque([self._start(batch, readers) for batch in batches[:1]])
         written: list[tuple[Path, Future[Result] | UnreadableImageError]] = []
-        for batch, following in zip(batches, [*batches[1:], []], strict=False):
+        followers = [*batches[1:], []][: len(batches)]  # none where there is no batch
+        for batch, following in zip(batches, followers, strict=True):
             photos = [future.result() for future in coming.popleft()]
             coming.append(self._start(following, readers))
             readable = [photo for photo in photos if isinstance(photo, _Photo)]

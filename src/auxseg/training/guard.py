@@ -1,4 +1,4 @@
-"""Watches for a loss that is no number: says where it came from, and stops or skips the step."""
+"""Watches for losses that are not finite: says where they came from, and stops or skips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_IN_A_ROW = 20
 
 
 class SkipStep(Exception):  # noqa: N818 - no error: the step is left out
-    """The losses of this step are no numbers, and training is to go on without it."""
+    """The losses of this step are not finite, and training is to go on without it."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class _Seen:
     samples: Mapping[str, Tensor] = field(default_factory=dict)
 
     def blamed(self, bad: Sequence[str]) -> list[int]:
-        """The images whose own loss is no number; all where that is not known."""
+        """The images whose own loss is not finite; all where that is not known."""
         own = [self.samples[name] for name in bad if name in self.samples]
         if not own or any(len(one) != len(self.images) for one in own):
             return [int(number) for number in self.images]
@@ -54,7 +54,7 @@ class Guard:
 
     Args:
         config: says whether to stop or to skip, and what the message advises.
-        every_step: whether losses must be numbers before anything is made of them: gradient
+        every_step: whether losses must be finite before anything is made of them: gradient
             methods wait for the GPU anyway, and their solvers take nothing else.
 
     Attributes:
@@ -82,7 +82,7 @@ class Guard:
         """Takes the losses of this step, before anything is made of them.
 
         Raises:
-            TrainingError: some loss is no number.
+            TrainingError: some loss is not finite.
             SkipStep: so it is, and the step is to be left out.
         """
         self._unseen.append(_Seen(*self._now, values))
@@ -127,7 +127,7 @@ class Guard:
         )
 
     def diverged(self, what: str) -> TrainingError:
-        """The error for losses that are no numbers."""
+        """The error for losses that are not finite."""
         return TrainingError(
             f"{what}; lower --training.lr (now {self.config.lr:g}) or set --training.clip_norm 1, "
             "with another --out; or leave such steps out (--training.non_finite skip); the weights "
@@ -136,8 +136,8 @@ class Guard:
 
 
 class Statistics:
-    """A network's buffers, to be put back after a step that is left out: its forward pass has
-    taken what is no number into running means."""
+    """A network's buffers, to be restored after a skipped step: its forward pass may have put
+    infinities and NaN into the running means."""
 
     def __init__(self, model: nn.Module) -> None:
         self._kept = [(buffer, buffer.clone()) for buffer in model.buffers()]

@@ -43,7 +43,7 @@ class MultiTaskModule(pl.LightningModule):
         remarks: what the tasks have to say of it, by task.
         train_losses: mean losses of the last epoch, ``TASK/loss`` and ``loss``, and what a teacher
             taught (:class:`Lessons`).
-        guard: looks whether the losses are numbers.
+        guard: checks that the losses are finite.
     """
 
     def __init__(
