@@ -84,6 +84,27 @@ def test_every_problem_is_listed_not_only_the_first(root: Path) -> None:
     assert report.counts["with mask"] == "0"
 
 
+def test_what_training_would_refuse_for_want_of_masks(root: Path) -> None:
+    parts = dict(zip("abcde", ("train", "train", "test", "test", "val"), strict=True))
+    rows = [f"{stem}.png,{part}" for stem, part in parts.items()]
+    (root / "labels.csv").write_text("\n".join(["image,split", *rows]))
+    assert check(Folder(root)).problems == (
+        "none of the 1 images in val has a mask to choose the best epoch by; 4 others have one",
+    )
+    (root / "labels.csv").unlink()
+    for stem in "bcd":
+        (root / "masks" / f"{stem}.png").unlink()
+    assert check(Folder(root)).problems == (
+        "none of the 0 images in val has a mask to choose the best epoch by; 1 others have one",
+    )
+    (root / "masks" / "a.png").unlink()
+    (root / "masks").rmdir()
+    (root / "classes.txt").unlink()
+    assert check(Folder(root)).problems == (
+        "no image has a mask: there is nothing to learn segmentation from",
+    )
+
+
 def test_a_problem_met_twice_is_listed_once(root: Path) -> None:
     (root / "classes.txt").unlink()
     (root / "masks" / "a.png").write_bytes(b"")

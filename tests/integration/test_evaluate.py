@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from auxseg.assembly import Prepare
 
 from . import photos, runs
 from .command import TINY_MODEL, auxseg
@@ -49,6 +54,20 @@ def test_test_images_are_the_default(run: Path) -> None:
     first = runs.metrics(run, "test")
     auxseg("evaluate", run, "--split", "test").succeeded()
     assert runs.metrics(run, "test") == first
+
+
+def test_a_loader_process_that_ends_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Prepare.__call__
+
+    def killed(self: Prepare, images: Any) -> Any:
+        if multiprocessing.parent_process() is not None:
+            os._exit(1)  # as the out-of-memory killer does
+        return whole(self, images)
+
+    monkeypatch.setattr(Prepare, "__call__", killed)
+    outcome = auxseg("evaluate", run, "--split", "val", "--num-workers", "1")
+    outcome.failed(1, "a loader process ended", "--data.num_workers 0")
+    auxseg("evaluate", run, "--split", "val", "--data.num_workers", "0").succeeded()
 
 
 def test_the_table_names_the_classes(run: Path) -> None:

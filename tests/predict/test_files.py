@@ -241,6 +241,31 @@ def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
     assert len(list(first)) == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ((0, 1), (1, 3), "--shards: 3, but .* without --shards"),
+        ((1, 3), (0, 1), "--shards: 1, but .* with --shards 3"),
+        ((1, 3), (0, 2), "--shards: 2, but .* with --shards 3"),
+        ((1, 3), (1, 3), "another process is writing into it"),
+    ],
+)
+def test_processes_at_one_folder_take_as_many_shards(
+    one: tuple[int, int], other: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    paths, out = album(tmp_path / "album", 6), tmp_path / "out"
+    first = predict_files(Predictor(Brightness()), paths, out, batch_size=1, shard=one)
+    next(first)
+    with pytest.raises(UsageError, match=said):
+        next(predict_files(Predictor(Brightness()), paths, out, shard=other))
+    again = predict_files(Predictor(Brightness()), paths, out, shard=(2, 3))
+    if one == (1, 3):
+        next(again)
+    list(first)
+    again.close()
+    list(predict_files(Predictor(Brightness()), paths, out, shard=other))  # when it has ended
+
+
 def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     album(tmp_path / "album", 2)
     (tmp_path / "album" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")

@@ -19,7 +19,20 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument("--split", default="test", help=f"the part: {', '.join(SPLITS)}")
     parser.add_argument("--root", help="where the data lie now, if moved")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps")
+    parser.add_argument(
+        "--num-workers",
+        "--data.num_workers",
+        type=int,
+        minimum=0,
+        help="loader processes; by default as many as in training",
+    )
     parsed = parser.parse(arguments)
-    metrics = measure(parsed.run, parsed.split, root=parsed.root, accelerator=parsed.accelerator)
+    metrics = measure(
+        parsed.run,
+        parsed.split,
+        root=parsed.root,
+        accelerator=parsed.accelerator,
+        num_workers=parsed.num_workers,
+    )
     print_metrics(metrics, Path(parsed.run))
     return 0

@@ -89,10 +89,12 @@ def check(dataset: Dataset, problems: Sequence[str] = ()) -> Report:
         findings = list(pool.map(lambda index: _look(dataset, index), range(len(dataset))))
     found = [finding.problem for finding in findings if finding.problem is not None]
     split = dataset.split()
+    # A broken file may be met in construction and again in reading.
+    known = tuple(dict.fromkeys([*problems, *found]))
     return Report(
         counts=_count(dataset, findings, split),
-        # A broken file may be met in construction and again in reading.
-        problems=tuple(dict.fromkeys([*problems, *found])),
+        # Where files are broken, that may be why masks are lacking.
+        problems=known or _lacking(findings, split),
         notes=(
             *dataset.notes,
             *split.notes,
@@ -132,6 +134,20 @@ def _look(dataset: Dataset, index: int) -> _Finding:
         pixels=None if mask is None else np.bincount(mask.ravel(), minlength=256),
         brightest=int(sample.image.max()),
         digest=digest(sample.image),
+    )
+
+
+def _lacking(findings: Sequence[_Finding], split: Split) -> tuple[str, ...]:
+    """What training would refuse for want of masks: it learns from some, and chooses by others."""
+    has_mask = [finding.readable and finding.pixels is not None for finding in findings]
+    if not any(has_mask):
+        return ("no image has a mask: there is nothing to learn segmentation from",)
+    need = {"train": "to learn from", "val": "to choose the best epoch by"}
+    return tuple(
+        f"none of the {len(getattr(split, part))} images in {part} has a mask {purpose}; "
+        f"{sum(has_mask)} others have one"
+        for part, purpose in need.items()
+        if not any(has_mask[number] for number in getattr(split, part))
     )
 
 

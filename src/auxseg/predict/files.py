@@ -20,7 +20,7 @@ from auxseg.predict.journal import Journal
 from auxseg.predict.network import Outputs
 from auxseg.predict.predictor import Prediction, Predictor
 from auxseg.runs.files import check_folder, replacing
-from auxseg.runs.lock import locked
+from auxseg.runs.lock import NAME, held, locked
 
 BATCH_SIZE = 8
 
@@ -136,16 +136,39 @@ def predict_files(
 
     Raises:
         UsageError: a file would be overwritten that auxseg did not write, or another process
-            writes into the folder (the same part of it).
+            writes into the folder (the same part of it, or one of another number of parts).
     """
     album = Album(paths, out, shard, attention)
     check_folder(out)
     alone = shard[1] == 1
-    with locked(out, "" if alone else f"-{shard[0]}"):
+    with locked(out, "" if alone else _part(*shard)):
+        _check_parts(out, shard[1])
         if alone:  # what a kill left half written; with shards it may be another process's
             for torn in out.glob(".*.tmp"):
                 torn.unlink(missing_ok=True)
         yield from _predict_album(predictor, album, batch_size)
+
+
+def _part(number: int | str, count: int | str) -> str:
+    """What of a folder the process of a shard holds."""
+    return f"-{number}-of-{count}"
+
+
+def _check_parts(out: Path, count: int) -> None:
+    """Raises :class:`UsageError` where processes of another number of parts are at work."""
+    for path in out.glob(f"{NAME}{_part('*', '*')}"):
+        found = path.name.removeprefix(NAME)
+        if not found.endswith(f"-of-{count}") and held(out, found):
+            other = found.rpartition("-")[2]
+            raise UsageError(
+                f"--shards: {count}, but another process is predicting into {out} with --shards "
+                f"{other}; take as many, or wait for its end"
+            )
+    if count > 1 and held(out, ""):
+        raise UsageError(
+            f"--shards: {count}, but another process is predicting into {out} without --shards; "
+            "wait for its end"
+        )
 
 
 def _predict_album(predictor: Predictor, album: Album, batch_size: int) -> Iterator[Result]:

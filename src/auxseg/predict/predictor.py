@@ -13,6 +13,7 @@ import torch
 from auxseg.data.decode import read_image, stretch
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
+from auxseg.failures import explained
 from auxseg.predict.arrays import as_photo
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
@@ -140,6 +141,7 @@ class Predictor:
         """uint8 (H, W, 3) → (S, S, 3), what the network is shown."""
         return stretch(Sample(photo), self.size).image
 
+    @explained(DataError, memory="lower --batch-size, or take another --accelerator")
     @torch.inference_mode()
     def run(
         self, small: Sequence[np.ndarray], *, attention: bool = False, seed: int | None = None
@@ -155,6 +157,7 @@ class Predictor:
             for row in range(len(small))
         ]
 
+    @explained(DataError, memory="the photo is too large for this machine")
     @torch.inference_mode()
     def decode(self, name: str, photo: np.ndarray, outputs: Outputs) -> Prediction:
         """What a user gets of one photo."""

@@ -51,6 +51,20 @@ def locked(folder: Path, part: str = "", *, wait: float = 0.0) -> Iterator[None]
             _remove_if_empty(one)
 
 
+def held(folder: Path, part: str) -> bool:
+    """Whether another process holds a part of a folder, or this one does."""
+    path = folder / f"{NAME}{part}"
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 def is_empty(folder: Path) -> bool:
     """Whether there is nothing in a folder, but for its lock."""
     return all(path.name.startswith(NAME) for path in folder.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from auxseg.config import Config
 from auxseg.data.base import PARTS
 from auxseg.devices import pick_device
 from auxseg.errors import DataError, UsageError
+from auxseg.failures import explained
 from auxseg.models import MultiTaskModel
 from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
@@ -71,6 +73,7 @@ def evaluate(
     *,
     root: str | None = None,
     accelerator: str = "auto",
+    num_workers: int | None = None,
     opened: assembly.Data | None = None,
 ) -> dict[str, MetricValue]:
     """Evaluates a run's best weights; writes ``metrics-SPLIT.json`` and ``images-SPLIT.csv``.
@@ -80,23 +83,27 @@ def evaluate(
     Args:
         split: train, val or test.
         root: where the data set lies now, if it moved since training.
+        num_workers: loader processes; by default as many as in training.
         opened: the run's data set, decoded at its size, where it is open already.
 
     Raises:
         UsageError: unknown part, or other classes than the run's.
-        DataError: no run, or no image in that part.
+        DataError: no run, no image in that part, too little memory, or a loader process ended.
     """
     if split not in SPLITS:
         raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
     run = RunDirectory(run_dir)
     config, classes = run.read_config()
+    if num_workers is not None:
+        config = replace(config, data=replace(config.data, num_workers=num_workers))
     model, tasks = load_model(run, config, classes)
     data = open_run_data(run, root, opened=opened)
     if split == "test":
         _check_tested(config, data)
     device = pick_device(accelerator)
     loader = assembly.make_eval_loader(config, data, tasks, split)
-    metrics, scores = measure(model.to(device), tasks, loader, device)
+    with explained(DataError, memory="take another --accelerator"):
+        metrics, scores = measure(model.to(device), tasks, loader, device)
     run.write_metrics(split, metrics)
     run.write_scores(
         split,
