@@ -10,9 +10,9 @@ from auxseg.failures import explained
 
 
 def line(error: Exception, again: str = "") -> str:
-    with pytest.raises(DataError) as caught:
-        with explained(DataError, memory="do with less", again=again):
-            raise error
+    advice = {"memory": "do with less", "again": again}
+    with pytest.raises(DataError) as caught, explained(DataError, **advice):
+        raise error
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -34,9 +34,9 @@ def test_too_little_memory(error: Exception) -> None:
 
 
 def test_what_torch_says_of_too_much_memory_is_known() -> None:
-    with pytest.raises(DataError, match="out of memory"):
-        with explained(DataError, memory="do with less"):
-            torch.empty(2**60, dtype=torch.uint8)
+    advice = {"memory": "do with less"}
+    with pytest.raises(DataError, match="out of memory"), explained(DataError, **advice):
+        torch.empty(2**60, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_loader_processes_that_end(text: str) -> None:
 
 def test_other_errors_are_not_touched() -> None:
     for error in (ValueError("a fault"), RuntimeError("a fault")):
-        with pytest.raises(type(error), match="a fault"):
-            with explained(DataError, memory="do with less"):
-                raise error
+        advice = {"memory": "do with less"}
+        with pytest.raises(type(error), match="a fault"), explained(DataError, **advice):
+            raise error

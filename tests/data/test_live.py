@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from auxseg.data.cache import decoded
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Batches, EpochSampler, Reader, make_loader
-from auxseg.data.stored import DAY, prune, stored
 
 SIZE = 8
 
@@ -70,16 +67,3 @@ def test_it_can_be_sent_to_another_process(root: Path, tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(live))
     np.testing.assert_array_equal(again.images[[3, 0]], live.images[[3, 0]])
     np.testing.assert_array_equal(again.masks[5], live.masks[5])
-
-
-def test_caches_that_were_not_used_for_long_are_removed(root: Path, tmp_path: Path) -> None:
-    old, new = (decoded(Folder(root), size, tmp_path / "store").folder for size in (8, 9))
-    (tmp_path / "store" / "decoded" / "strange").mkdir()
-    before = time.time() - 40 * DAY
-    os.utime(old / "meta.json", (before, before))
-    assert [one.folder for one in stored(tmp_path / "store")] == [old, new]
-    assert [one.size for one in prune(30, tmp_path / "store")] == [8]
-    assert [one.folder for one in stored(tmp_path / "store")] == [new]
-    os.utime(new / "meta.json", (before, before))
-    decoded(Folder(root), 9, tmp_path / "store")  # opening it is using it
-    assert prune(30, tmp_path / "store") == []

@@ -304,8 +304,10 @@ def _learns_without_labels(config: Config) -> bool:
 
 def _decoded(config: DataConfig, dataset: Dataset, size: int) -> DecodedArrays:
     """The data set's images and labels, from the cache as far as it keeps them."""
-    opening = LiveArrays.open if config.cache == "none" else decoded
-    return opening(dataset, size, Path(config.cache_dir).expanduser() if config.cache_dir else None)
+    place = Path(config.cache_dir).expanduser() if config.cache_dir else None
+    if config.cache == "none":
+        return LiveArrays.open(dataset, size, place)
+    return decoded(dataset, size, place, limit=config.cache_limit)
 
 
 def _draw(

@@ -11,9 +11,9 @@ from torch import Tensor
 from auxseg.assembly.data import Data
 from auxseg.assembly.tasks import make_views
 from auxseg.config import Config
-from auxseg.data.cache import cache_root
 from auxseg.data.download import download
 from auxseg.data.loaders import Key
+from auxseg.data.stored import cache_root
 from auxseg.errors import DataError, UsageError
 from auxseg.models import ENCODERS, MultiTaskModel
 from auxseg.models.encoders import Encoder

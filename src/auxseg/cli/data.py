@@ -15,7 +15,8 @@ OF_CHECK = ("data.ignore_index", "data.options")
 #: the data choose among decoded images when something is trained.
 OF_PREPARE = (
     *("data.name", "data.root", "data.split", "data.split_seed", "data.image_size"),
-    *("data.unlabelled", "data.ignore_index", "data.cache_dir", "data.options"),
+    *("data.unlabelled", "data.ignore_index", "data.cache_dir", "data.cache_limit"),
+    "data.options",
 )
 
 
@@ -85,8 +86,7 @@ def data_prepare(arguments: Sequence[str]) -> int:
 
 def data_cache(arguments: Sequence[str]) -> int:
     """list the caches of decoded images, or remove old ones"""
-    from auxseg.data.cache import cache_root
-    from auxseg.data.stored import prune, stored
+    from auxseg.data.stored import cache_root, prune, stored
 
     parser = verb_parser("data cache", data_cache, "auxseg data cache --prune --older-than 7")
     parser.add_argument(

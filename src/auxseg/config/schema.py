@@ -84,6 +84,12 @@ class DataConfig(Group):
         "the disk: then every batch decodes its own, which takes loader processes",
     )
     cache_dir: str | None = option(None, "where decoded images are kept; $AUXSEG_CACHE by default")
+    cache_limit: float | None = option(
+        None,
+        "GB that all caches of decoded images may take together: those that were not used for "
+        "longest go first; no limit by default",
+        above=0,
+    )
     num_workers: int | None = option(
         None, "loader processes; by default 0 on a CPU and 4 beside a GPU", minimum=0
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 
 #: The file that says what a finished cache folder holds; its date is that of the last use.
 META = "meta.json"
+
+#: Name of every array → dtype and shape.
+Layout = dict[str, tuple[type, tuple[int, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +69,14 @@ def load_arrays(folder: Path) -> DecodedArrays:
     return DecodedArrays(**arrays, folder=folder, problems=problems, notes=notes)
 
 
-def layout(count: int, size: int, *, pixels: bool) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """Name of every array → dtype and shape."""
-    large: dict[str, tuple[type, tuple[int, ...]]] = {
+def bytes_of(shapes: Layout) -> int:
+    """What arrays of these shapes take."""
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in shapes.values())
+
+
+def layout(count: int, size: int, *, pixels: bool) -> Layout:
+    """The arrays of so many images of this size."""
+    large: Layout = {
         "images": (np.uint8, (count, size, size, 3)),
         "masks": (np.uint8, (count, size, size)),
     }

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 from rich.console import Console
 from rich.progress import Progress
 
-from auxseg.data.arrays import META, DecodedArrays, layout, load_arrays
+from auxseg.data.arrays import META, DecodedArrays, Layout, bytes_of, layout, load_arrays
 from auxseg.data.base import Dataset
 from auxseg.data.observations import dark, digest
+from auxseg.data.stored import cache_root, make_room
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
@@ -42,7 +42,12 @@ _LEFTOVER_SECONDS = 24 * 3600
 
 
 def decoded(
-    dataset: Dataset, size: int, cache_dir: Path | None = None, *, keep: str = "all"
+    dataset: Dataset,
+    size: int,
+    cache_dir: Path | None = None,
+    *,
+    keep: str = "all",
+    limit: float | None = None,
 ) -> DecodedArrays:
     """Opens the data set's cache, or decodes every image into one with a thread per core.
 
@@ -53,6 +58,8 @@ def decoded(
             folder of the operating system. The arrays lie in ``decoded/NAME-SIZE-KEY`` below it.
         keep: ``all``, or ``none`` for a data set whose pixels the disk has no room for: only labels
             are kept, and the arrays of pixels are empty (:mod:`auxseg.data.live` fills them).
+        limit: what all caches together may take of the disk, in GB; others go where this one needs
+            their room (:func:`auxseg.data.stored.make_room`).
 
     Raises:
         DataError: a label is wrong, no image can be read, or the folder cannot hold the cache.
@@ -62,15 +69,12 @@ def decoded(
     folder = cache_root(cache_dir) / "decoded" / name
     arrays = _open(folder, key)
     if arrays is None:
-        arrays = _build(dataset, size, folder, key, pixels=keep == "all")
+        shapes = layout(len(dataset), size, pixels=keep == "all")
+        if limit is not None:
+            make_room(limit, bytes_of(shapes), cache_dir)
+        arrays = _build(dataset, size, folder, key, shapes)
     os.utime(folder / META)  # when it was last used
     return arrays
-
-
-def cache_root(cache_dir: Path | None = None) -> Path:
-    """The folder for everything that can be made again: the argument, else ``$AUXSEG_CACHE``,
-    else the user's cache folder of the operating system."""
-    return Path(cache_dir or os.environ.get("AUXSEG_CACHE") or pooch.os_cache("auxseg")).absolute()
 
 
 def cache_key(dataset: Dataset, size: int) -> str:
@@ -104,7 +108,7 @@ def _open(folder: Path, key: str) -> DecodedArrays | None:
         return None  # missing, cut short or not ours: built anew, which reports what cannot be done
 
 
-def _build(dataset: Dataset, size: int, folder: Path, key: str, *, pixels: bool) -> DecodedArrays:
+def _build(dataset: Dataset, size: int, folder: Path, key: str, shapes: Layout) -> DecodedArrays:
     if len(dataset) == 0:
         raise DataError(f"{dataset.NAME}: there is no image to decode")
     building = folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
@@ -112,14 +116,15 @@ def _build(dataset: Dataset, size: int, folder: Path, key: str, *, pixels: bool)
         with _writing(folder):
             building.mkdir(parents=True)
             _remove_leftovers(folder.parent)
-            arrays = _allocate(building, len(dataset), size, pixels=pixels)
+            arrays = _allocate(building, shapes)
         problems, brightest = _decode_all(dataset, size, arrays, folder)
         if len(problems) == len(dataset):
             raise DataError(f"{dataset.NAME}: no image can be read; the first: {problems[0]}")
         with _writing(folder):
             for array in arrays.values():
                 array.flush()
-            meta = {"problems": problems, "notes": list(dark(brightest)), "pixels": pixels}
+            meta: dict[str, Any] = {"problems": problems, "notes": list(dark(brightest))}
+            meta["pixels"] = "images" in arrays
             _write_meta(building, dataset, size, key, meta)
             _publish(building, folder, key)
     finally:
@@ -141,9 +146,8 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _allocate(building: Path, count: int, size: int, *, pixels: bool) -> dict[str, np.memmap]:
-    shapes = layout(count, size, pixels=pixels)
-    needed = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
+def _allocate(building: Path, shapes: Layout) -> dict[str, np.memmap]:
+    needed = bytes_of(shapes)
     free = shutil.disk_usage(building).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")

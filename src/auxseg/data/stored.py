@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from auxseg.data.arrays import META
-from auxseg.data.cache import cache_root
+import pooch
 
-DAY = 24 * 3600
+from auxseg.data.arrays import META
+from auxseg.errors import DataError
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+def cache_root(cache_dir: Path | None = None) -> Path:
+    """The folder for everything that can be made again: the argument, else ``$AUXSEG_CACHE``,
+    else the user's cache folder of the operating system."""
+    return Path(cache_dir or os.environ.get("AUXSEG_CACHE") or pooch.os_cache("auxseg")).absolute()
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,44 @@ def prune(older_than: float, cache_dir: Path | None = None) -> list[Stored]:
 
     A process that reads one keeps what it has open; the next one decodes again.
     """
-    old = [one for one in stored(cache_dir) if one.days >= older_than]
-    for one in old:
-        shutil.rmtree(one.folder, ignore_errors=True)
-    return [one for one in old if not one.folder.exists()]
+    return [one for one in stored(cache_dir) if one.days >= older_than and _remove(one)]
+
+
+def make_room(limit: float, needed: int, cache_dir: Path | None = None) -> None:
+    """Removes caches, the one that was not used for longest first, until another one fits.
+
+    Those that were opened within the last hour stay: a run opens several, and others may be about
+    to start their loader processes.
+
+    Args:
+        limit: of all caches together, in GB.
+        needed: bytes of the one that is to be built.
+
+    Raises:
+        DataError: it does not fit even so.
+    """
+    there = stored(cache_dir)
+    taken = needed + sum(one.bytes for one in there)
+    for one in there:
+        if taken <= limit * 1e9 or time.time() - one.used < HOUR:
+            break
+        if _remove(one):
+            taken -= one.bytes
+            print(
+                f"removed the cache {one.folder} ({one.bytes / 1e9:.2f} GB, last used "
+                f"{one.days:.0f} days ago): --data.cache_limit",
+                file=sys.stderr,
+            )
+    if taken > limit * 1e9:
+        raise DataError(
+            f"{cache_root(cache_dir)}: the cache of decoded images needs {needed / 1e9:.2f} GB, "
+            f"and caches that were used within the last hour take {(taken - needed) / 1e9:.2f}: "
+            f"more than --data.cache_limit {limit:g}; raise it, or decode images whenever they "
+            "are needed (--data.cache none)"
+        )
+
+
+def _remove(one: Stored) -> bool:
+    """Whether a cache could be removed."""
+    shutil.rmtree(one.folder, ignore_errors=True)
+    return not one.folder.exists()

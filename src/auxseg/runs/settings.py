@@ -13,7 +13,7 @@ MAY_DIFFER = frozenset(
     {
         *("training.accelerator", "training.checkpointing", "training.compile"),
         "training.checkpoint_every",
-        *("data.num_workers", "data.root", "data.cache", "data.cache_dir"),
+        *("data.num_workers", "data.root", "data.cache", "data.cache_dir", "data.cache_limit"),
     }
 )
 #: Options that may grow on resume, where the caller allows it.

@@ -23,8 +23,8 @@ from auxseg.config import (
     TrainingConfig,
     plain,
 )
-from auxseg.data.cache import cache_root
 from auxseg.data.datasets.shapes.dataset import Shapes
+from auxseg.data.stored import cache_root
 from auxseg.models.weights import write_state
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import replacing

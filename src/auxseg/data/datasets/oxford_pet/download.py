@@ -8,8 +8,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from auxseg.data.cache import cache_root
 from auxseg.data.download import download
+from auxseg.data.stored import cache_root
 from auxseg.errors import DataError
 
 BASE_URL = "https://thor.robots.ox.ac.uk/pets"
