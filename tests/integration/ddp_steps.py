@@ -21,7 +21,9 @@ from torch.utils.data import DataLoader
 from auxseg import assembly
 from auxseg.api import configure
 from auxseg.balancing import BALANCERS
+from auxseg.config import Config
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.teacher import Teacher
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, ClassNames, LabelledImages
 
 CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
@@ -30,37 +32,88 @@ CLASSES = ClassNames(("background", "animal"), ("cat", "dog"))
 MASKS = (1, 1, 1, 0, 1, 1, 1, 1)
 LABELS = (1, 0, 1, 1, 0, 0, 0, 0)  # the second process has none
 BOXES = (0, 1, 0, 0, 1, 1, 0, 1)
+#: Those without a mask where photos without one teach something.
+BARE = (2, 3, 6)
 EVERY, PARTS = range(8), (range(4), range(4, 8))
 #: Learned scalars of the balancers that have them, at the start.
-S = {"segmentation": 0.4, "classification": 0.1, "bbox": -0.2}
+S = {"segmentation": 0.4, "classification": 0.1, "bbox": -0.2, "consistency": 0.3}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One training.
+    """One training of segmentation, class and box.
 
     Attributes:
         frozen: batch norms keep their statistics and there is no dropout, so that the parts of a
             batch together are the same as the whole.
         unlabelled: a task of which no process has a label.
+        teacher: ``ema``: the weights' average is kept along; ``consistency``: and teaches what
+            photos without a mask are.
     """
 
-    preset: str
+    architecture: str
     balancer: str
+    encoder: str = "vgg16"
+    teacher: str | None = None
     steps: int = 1
     frozen: bool = True
     unlabelled: str | None = None
 
+    @property
+    def config(self) -> Config:
+        options: dict[str, Any] = {"architecture": self.architecture, "encoder": self.encoder}
+        if self.teacher is not None:
+            options["ema"] = 0.9
+        if self.teacher == "consistency":
+            # Without pieces of other photos: which there are depends on who shares a batch.
+            options |= {
+                "names": ("segmentation", "classification", "bbox", "consistency"),
+                "views": "per-task",
+                "tasks.options": {"consistency": {"cutmix": 0.0, "threshold": 0.5}},
+            }
+        return configure(
+            "segnet-3task", width=0.0625, weights="none", balancer=self.balancer, **options
+        )
+
 
 _BALANCERS = ("fixed", "uncertainty", "geometric", "famo", "pcgrad", "mgda", "upgrad")
+_LITE0 = "efficientnet-lite0"
+#: Architectures, encoders, kinds of balancer and teachers: every two of them meet somewhere here.
+PAIRS = [
+    Case("hard-sharing", "fixed", _LITE0, "consistency"),
+    Case("hard-sharing", "uncertainty", "vgg16", "ema"),
+    Case("hard-sharing", "famo", _LITE0),
+    Case("hard-sharing", "pcgrad", "vgg16", "consistency"),
+    Case("mtan", "fixed", "vgg16", "consistency"),
+    Case("mtan", "uncertainty", _LITE0),
+    Case("mtan", "famo", "vgg16", "ema"),
+    Case("mtan", "pcgrad", _LITE0, "ema"),
+    Case("cross-stitch", "fixed", _LITE0, "ema"),
+    Case("cross-stitch", "uncertainty", _LITE0, "consistency"),
+    Case("cross-stitch", "famo", "vgg16", "consistency"),
+    Case("cross-stitch", "pcgrad", _LITE0),
+    Case("progressive", "fixed", "vgg16"),
+    Case("progressive", "uncertainty", "vgg16", "ema"),
+    Case("progressive", "famo", _LITE0, "consistency"),
+    Case("progressive", "pcgrad", _LITE0),
+]
 #: A step whose gradients must be those of one process, with the same learned weights.
 EXACT = [
-    Case(preset, balancer)
-    for preset in ("mtan-3task", "cross-stitch-3task")
-    for balancer in _BALANCERS
-] + [Case("mtan-3task", balancer, unlabelled="bbox") for balancer in ("fixed", "pcgrad")]
+    *(Case(name, balancer) for name in ("mtan", "cross-stitch") for balancer in _BALANCERS),
+    *(Case("mtan", balancer, unlabelled="bbox") for balancer in ("fixed", "pcgrad")),
+    *PAIRS,
+]
+#: Steps after which weights and average must be where those of one process are.
+AVERAGED = [
+    Case("hard-sharing", "fixed", _LITE0, "consistency", steps=4),
+    Case("mtan", "pcgrad", "vgg16", "ema", steps=4),
+]
 #: Ordinary steps, after which the processes must hold the same weights.
-DRIFT = [Case("mtan-3task", balancer, steps=3, frozen=False) for balancer in BALANCERS]
+DRIFT = [
+    *(Case("mtan", balancer, steps=3, frozen=False) for balancer in BALANCERS),
+    Case("hard-sharing", "fixed", _LITE0, "consistency", steps=3, frozen=False),
+]
+CASES = (*EXACT, *AVERAGED, *DRIFT)
 
 
 @dataclass(frozen=True)
@@ -71,6 +124,7 @@ class Outcome:
         gradients: parameter name → what the optimiser got in the first step, None for nothing.
         before, after: all parameters, the balancer's among them.
         balancer: its whole state after the last step.
+        teacher: the parameters of the weights' average after the last step; empty without one.
         rows: the numbers of each step.
     """
 
@@ -78,6 +132,7 @@ class Outcome:
     before: dict[str, Tensor]
     after: dict[str, Tensor]
     balancer: dict[str, Tensor]
+    teacher: dict[str, Tensor]
     rows: list[dict[str, float]]
 
 
@@ -96,6 +151,8 @@ def labelled_images(case: Case) -> LabelledImages:
         counted=torch.ones(count, dtype=torch.bool),
         index=torch.arange(count),
     )
+    if case.teacher == "consistency":
+        images.has_mask[list(BARE)] = False
     images.mask[~images.has_mask] = IGNORE_INDEX
     images.label[~torch.tensor(LABELS, dtype=torch.bool)] = NO_LABEL
     images.box[~(torch.tensor(BOXES, dtype=torch.bool) & (case.unlabelled != "bbox"))] = torch.nan
@@ -103,13 +160,15 @@ def labelled_images(case: Case) -> LabelledImages:
 
 
 def make_module(case: Case) -> MultiTaskModule:
-    config = configure(case.preset, width=0.0625, weights="none", balancer=case.balancer)
+    config = case.config
     tasks = assembly.make_tasks(config, CLASSES)
     model = assembly.make_model(config, tasks)
     settle(model, labelled_images(case).image)
     balancer = assembly.make_balancer(config, tasks)
     disturb(balancer)
-    return MultiTaskModule(model, tasks, balancer, config.training, total_steps=20)
+    decay = config.training.ema
+    teacher = None if decay is None else Teacher(model, decay)
+    return MultiTaskModule(model, tasks, balancer, config.training, 20, teacher)
 
 
 def settle(model: nn.Module, image: Tensor) -> None:
@@ -130,7 +189,7 @@ def disturb(balancer: nn.Module) -> None:
         parameter.fill_(S[name.removeprefix("s.")])
     for name, buffer in balancer.named_buffers():
         if name == "xi":
-            buffer.copy_(torch.tensor([0.3, -0.4, 0.8]))
+            buffer.copy_(torch.tensor([0.3, -0.4, 0.8, -0.2])[: len(buffer)])
 
 
 def make_batch(case: Case, module: MultiTaskModule, numbers: Sequence[int] = EVERY) -> Batch:
@@ -141,9 +200,8 @@ def make_batch(case: Case, module: MultiTaskModule, numbers: Sequence[int] = EVE
         for field in fields(whole)
         if isinstance(value := getattr(whole, field.name), Tensor)
     }
-    config = configure(case.preset)
-    views = assembly.make_views(config, module.tasks)
-    return assembly.Prepare(views, None, seed=0)(LabelledImages(**chosen))
+    views = assembly.make_views(case.config, module.tasks)
+    return assembly.Prepare(views, None, seed=0, training=True)(LabelledImages(**chosen))
 
 
 class Recorder(Callback):
@@ -188,7 +246,9 @@ def train(case: Case, numbers: Sequence[int] = EVERY, processes: int = 1) -> Out
         trainer.fit(module, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
     assert recorder.gradients is not None
     state = {name: value.clone() for name, value in module.balancer.state_dict().items()}
-    return Outcome(recorder.gradients, before, copied(module), state, module.take_step_rows())
+    teacher = {} if module.teacher is None else copied(module.teacher)
+    rows = module.take_step_rows()
+    return Outcome(recorder.gradients, before, copied(module), state, teacher, rows)
 
 
 def copied(module: nn.Module) -> dict[str, Tensor]:
@@ -197,5 +257,5 @@ def copied(module: nn.Module) -> dict[str, Tensor]:
 
 if __name__ == "__main__":
     rank, file = int(sys.argv[1]), Path(sys.argv[2])
-    outcomes = [train(case, PARTS[rank], processes=len(PARTS)) for case in (*EXACT, *DRIFT)]
+    outcomes = [train(case, PARTS[rank], processes=len(PARTS)) for case in CASES]
     torch.save([vars(outcome) for outcome in outcomes], file)

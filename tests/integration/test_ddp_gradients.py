@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from auxseg.balancing import BALANCERS
 
 from . import ddp_steps, records, runs
 from .command import TINY, auxseg, process
-from .ddp_steps import DRIFT, EVERY, EXACT, PARTS, Case, Outcome
+from .ddp_steps import AVERAGED, CASES, DRIFT, EVERY, EXACT, PAIRS, PARTS, Case, Outcome
 
 SECONDS = 600
 #: Case → the outcome of each process.
@@ -57,13 +58,14 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     found = [torch.load(file, weights_only=True) for file in files]
     return {
         case: [Outcome(**of_process[number]) for of_process in found]
-        for number, case in enumerate((*EXACT, *DRIFT))
+        for number, case in enumerate(CASES)
     }
 
 
 def named(case: Case) -> str:
     without = f"-without-{case.unlabelled}" if case.unlabelled else ""
-    return f"{case.preset}-{case.balancer}{without}"
+    teacher = f"-{case.teacher}" if case.teacher else ""
+    return f"{case.architecture}-{case.encoder}-{case.balancer}{teacher}{without}"
 
 
 # -- one step ----------------------------------------------------------------------------------
@@ -75,6 +77,35 @@ def test_a_step_of_two_processes_is_that_of_one(case: Case, together: Outcomes) 
     assert_same_step(together[case], ddp_steps.train(case))
 
 
+def test_every_two_kinds_meet() -> None:
+    kinds: list[list[str | None]] = [
+        ["hard-sharing", "mtan", "cross-stitch", "progressive"],
+        ["fixed", "uncertainty", "famo", "pcgrad"],
+        ["vgg16", "efficientnet-lite0"],
+        [None, "ema", "consistency"],
+    ]
+    tried = [(case.architecture, case.balancer, case.encoder, case.teacher) for case in PAIRS]
+    for one, other in combinations(range(len(kinds)), 2):
+        met = {(case[one], case[other]) for case in tried}
+        assert met == set(product(kinds[one], kinds[other]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", AVERAGED, ids=named)
+def test_the_average_of_two_processes_is_that_of_one(case: Case, together: Outcomes) -> None:
+    """AdamW's first steps go by the gradients' signs, which rounding turns where they are 0."""
+    alone = ddp_steps.train(case)
+    for found in together[case]:
+        for row, expected in zip(found.rows, alone.rows, strict=True):
+            losses = {key: value for key, value in expected.items() if key.endswith("/loss")}
+            assert {key: row[key] for key in losses} == pytest.approx(losses, rel=1e-4)
+        for name, value in alone.teacher.items():
+            moved = float((value - alone.before[name]).norm())
+            assert moved > 0 or not value.requires_grad, name
+            away = float((found.teacher[name] - value).norm())
+            assert away <= 0.02 * moved, name
+
+
 def assert_same_step(found: list[Outcome], alone: Outcome) -> None:
     """The same losses, weights and gradients of all parameters, and the balancer's next state."""
     for outcome in found:
@@ -83,7 +114,8 @@ def assert_same_step(found: list[Outcome], alone: Outcome) -> None:
         for name, value in alone.balancer.items():
             torch.testing.assert_close(outcome.balancer[name], value, rtol=1e-4, atol=1e-6)
     reached = [name for name, gradient in alone.gradients.items() if gradient is not None]
-    assert {"model.encoder.blocks.0.0.0.weight", "model.heads.segmentation.weight"} <= {*reached}
+    assert "model.heads.segmentation.weight" in reached
+    assert any("encoder" in name for name in reached)
 
 
 def assert_same_gradients(
@@ -107,7 +139,7 @@ def test_what_only_an_unlabelled_task_reads_gets_no_gradient(
     balancer: str, together: Outcomes
 ) -> None:
     """So the optimiser leaves it alone on every process."""
-    for outcome in together[Case("mtan-3task", balancer, unlabelled="bbox")]:
+    for outcome in together[Case("mtan", balancer, unlabelled="bbox")]:
         idle = {name for name, gradient in outcome.gradients.items() if gradient is None}
         assert idle
         assert all(".bbox." in name for name in idle)
@@ -118,11 +150,11 @@ def test_what_only_an_unlabelled_task_reads_gets_no_gradient(
 # -- the reference itself ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", ["mtan-3task", "cross-stitch-3task"])
+@pytest.mark.parametrize("architecture", ["mtan", "cross-stitch"])
 @pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "geometric"])
-def test_a_step_of_one_process_is_the_published_formula(preset: str, balancer: str) -> None:
+def test_a_step_of_one_process_is_the_published_formula(architecture: str, balancer: str) -> None:
     """Plain autograd of the formula, with the means over labelled images."""
-    case = Case(preset, balancer)
+    case = Case(architecture, balancer)
     module = ddp_steps.make_module(case)
     batch = ddp_steps.make_batch(case, module)
     model = module.model.eval()
@@ -135,7 +167,7 @@ def test_a_step_of_one_process_is_the_published_formula(preset: str, balancer: s
         ]
         losses[name] = torch.stack(each).sum() / len(each)
     segmentation, label, box = (losses[name] for name in ("segmentation", "classification", "bbox"))
-    s = [torch.tensor(value, requires_grad=True) for value in ddp_steps.S.values()]
+    s = [torch.tensor(ddp_steps.S[name], requires_grad=True) for name in losses]
     total = {
         "fixed": lambda: 0.7 * segmentation + 0.1 * label + 0.2 * box,
         "uncertainty": lambda: (
@@ -147,7 +179,7 @@ def test_a_step_of_one_process_is_the_published_formula(preset: str, balancer: s
     total.backward()
     expected = {f"model.{name}": parameter.grad for name, parameter in model.named_parameters()}
     if balancer == "uncertainty":
-        names = zip(ddp_steps.S, s, strict=True)
+        names = zip(losses, s, strict=True)
         expected |= {f"balancer.s.{name}": one.grad for name, one in names}
     found = ddp_steps.train(case).gradients
     assert_same_gradients(found, expected)
@@ -155,7 +187,7 @@ def test_a_step_of_one_process_is_the_published_formula(preset: str, balancer: s
 
 def test_the_processes_own_means_would_give_another_step() -> None:
     """The batch tells the difference: a mean of means weighs a label more where there are few."""
-    case = Case("mtan-3task", "fixed")
+    case = Case("mtan", "fixed")
     whole, *parts = (ddp_steps.train(case, numbers).gradients for numbers in (EVERY, *PARTS))
     name = "model.heads.segmentation.weight"
     gradients = [part[name] for part in parts]
@@ -169,7 +201,7 @@ def test_the_processes_own_means_would_give_another_step() -> None:
 
 
 def test_every_balancer_is_tried() -> None:
-    assert [case.balancer for case in DRIFT] == list(BALANCERS)
+    assert {case.balancer for case in DRIFT} == {*BALANCERS}
 
 
 @pytest.mark.slow
@@ -179,6 +211,7 @@ def test_the_processes_weights_stay_the_same(case: Case, together: Outcomes) -> 
     first, second = together[case]
     assert runs.identical(first.before, second.before)
     assert runs.identical(first.after, second.after)
+    assert runs.identical(first.teacher, second.teacher)
     for name, value in first.after.items():
         assert bool(torch.isfinite(value).all()), name
         if name.startswith("model."):
