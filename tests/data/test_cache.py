@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from auxseg.data import cache
 from auxseg.data.base import Dataset, Split
@@ -130,6 +133,20 @@ def test_values_equal_read(root: Path, store: Path) -> None:
         assert not array.flags.writeable, name
     assert contents(store) == [arrays.folder.name]
     assert arrays.folder.name == f"files-{SIZE}-{cache_key(Files(root), SIZE)}"
+
+
+@settings(max_examples=25, deadline=None)
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=20), touched=st.integers(0, 19))
+def test_any_folder_is_what_is_read_also_after_a_change(lengths: list[int], touched: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, store = Path(name, "source"), Path(name, "cache")
+        folder.mkdir()
+        for number, length in enumerate(lengths):
+            (folder / f"{number:03}.txt").write_text("x" * length)
+        assert_equals_read(decoded(Files(folder), SIZE, store), folder)
+        changed = folder / f"{touched % len(lengths):03}.txt"
+        changed.write_text("x" * 41)
+        assert_equals_read(decoded(Files(folder), SIZE, store), folder)
 
 
 def test_a_second_call_reads_nothing(root: Path, store: Path) -> None:

@@ -8,11 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from auxseg.data.decode import read_colour_mask, read_image, read_mask, stretch
 from auxseg.errors import DataError, UnreadableImageError
-from auxseg.types import Sample
+from auxseg.tasks.segmentation import Segmentation
+from auxseg.types import ClassNames, Sample
 
 
 def photo(height: int = 40, width: int = 60) -> np.ndarray:
@@ -204,6 +209,48 @@ def test_stretch_averages_when_it_shrinks_and_invents_no_class() -> None:
     assert set(np.unique(small.mask)) == {0, 7, 255}
     assert small.box is box
     assert small.label == 3
+
+
+SIDES = st.integers(1, 70)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, size=SIDES, seed=st.integers(0, 99))
+def test_a_mask_is_stretched_as_pillow_does(height: int, width: int, size: int, seed: int) -> None:
+    """Whose nearest pixel is the one at the new pixel's centre; but for ties."""
+    mask = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    small = stretch(Sample(np.zeros((height, width, 3), np.uint8), mask), size).mask
+    resized = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
+    rows, columns = (
+        [index for index in range(size) if (2 * index + 1) * side % (2 * size)]
+        for side in (height, width)
+    )
+    assert small is not None
+    grid = np.ix_(rows, columns)
+    np.testing.assert_array_equal(small[grid], np.asarray(resized)[grid])
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, size=st.integers(8, 70), edge=st.floats(0.1, 0.9))
+def test_a_mask_goes_there_and_back_without_a_shift(
+    height: int, width: int, size: int, edge: float
+) -> None:
+    """Both edges of a stripe come back within half a training pixel, none of them to one side."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, round(edge * width) :] = 1
+    found = there_and_back(mask, size)
+    off = np.abs(found.sum(axis=1).astype(float) - mask.sum(axis=1)).max()
+    assert off <= 0.5 * width / size + 1
+    mirrored = there_and_back(np.ascontiguousarray(mask[:, ::-1]), size)[:, ::-1]
+    assert np.abs(mirrored.sum(axis=1).astype(float) - found.sum(axis=1)).max() <= 1
+
+
+def there_and_back(mask: np.ndarray, size: int) -> np.ndarray:
+    """A mask as a perfect network answers it for the photo."""
+    classes = ClassNames(("background", "animal"), ())
+    small = stretch(Sample(np.zeros((*mask.shape, 3), np.uint8), mask), size).mask
+    logits = F.one_hot(torch.from_numpy(small).long(), 2).permute(2, 0, 1).float()
+    return Segmentation(classes).decode(logits, mask.shape)
 
 
 def test_stretch_to_a_larger_size_interpolates() -> None:

@@ -36,14 +36,26 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+class Dumper(yaml.SafeDumper):
+    """Writes what :class:`Loader` reads: text that it would take for a number is quoted."""
+
+
+for yaml_class in (Loader, Dumper):
+    yaml_class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
+    )
 
 
 def load_yaml(text: str) -> Any:
     """Plain values from YAML; raises :class:`yaml.YAMLError`."""
     return yaml.load(text, Loader)
+
+
+def dump_yaml(values: Any) -> str:
+    """Plain values as YAML that :func:`load_yaml` reads as the same, in their order."""
+    return yaml.dump(values, Dumper=Dumper, sort_keys=False)
 
 
 def load_value(text: str) -> Any:

@@ -32,7 +32,7 @@ from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200

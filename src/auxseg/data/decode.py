@@ -122,14 +122,15 @@ def stretch(sample: Sample, size: int) -> Sample:
     """Stretches image and mask to ``(size, size)``; the box is relative and stays as it is.
 
     The image is averaged over areas when it loses pixels, else interpolated bilinearly; the mask
-    takes the nearest pixel, so no new class appears.
+    takes the pixel nearest to each new pixel's centre, so no new class appears, and nothing is
+    shifted against the image (cv2.INTER_NEAREST takes the pixel at each new pixel's corner).
     """
     height, width = sample.image.shape[:2]
     method = cv2.INTER_AREA if height * width > size * size else cv2.INTER_LINEAR
     image = cv2.resize(sample.image, (size, size), interpolation=method)
     mask = sample.mask
     if mask is not None:
-        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST)
+        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
     return replace(sample, image=image, mask=mask)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import yaml
 
 from auxseg.assembly import EVALUATION_SEED, class_pixels
 from auxseg.config import plain
+from auxseg.config.values import dump_yaml
 from auxseg.data.decode import stretch
 from auxseg.report.attention import attention_figure, attention_table
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
@@ -242,5 +242,5 @@ def configuration_section(systems: Sequence[System]) -> Section:
     return Section(
         "Configuration: what was run",
         tables=[rows],
-        code={"options that all systems share": yaml.safe_dump(common, sort_keys=False)},
+        code={"options that all systems share": dump_yaml(common)},
     )

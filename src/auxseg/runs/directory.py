@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from torch import Tensor
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config, dotted, parsing, plain
+from auxseg.config.values import dump_yaml
 from auxseg.data.kept import COLUMNS, KeptSplit, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.runs.checkpoint import is_whole, read_checkpoint
@@ -157,7 +157,7 @@ class RunDirectory:
             "images": dict(images),
         }
         with replacing(self.config_file) as temporary:
-            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            temporary.write_text(dump_yaml(content), encoding="utf-8")
 
     def read_config(self) -> tuple[Config, ClassNames]:
         """The configuration the run was started with, and its data's class names."""

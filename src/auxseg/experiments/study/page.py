@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-import yaml
 
 from auxseg.config import Config, TrainingConfig, plain
+from auxseg.config.values import dump_yaml
 from auxseg.experiments.study.confirm import Confirmation
 from auxseg.experiments.study.design import Arm, Run
 from auxseg.experiments.study.figures import (
@@ -173,5 +173,5 @@ def _configuration(config: Config, results: Results) -> Section:
     return Section(
         "Configuration: what was run",
         tables=[rows],
-        code={"options that all systems share": yaml.safe_dump(shared, sort_keys=False)},
+        code={"options that all systems share": dump_yaml(shared)},
     )
