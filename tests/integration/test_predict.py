@@ -55,7 +55,8 @@ def test_a_folder_of_all_sizes_and_formats(trained: Path, album: Path, tmp_path:
     assert outcome.err == ""
     assert "6 of 6" in outcome.out
     names = {f"{stem}_{kind}.png" for stem in SIZES for kind in ("mask", "overlay")}
-    assert {path.name for path in out.iterdir()} == names | {"predictions.json", ".predicted.jsonl"}
+    tables = {"predictions.json", "areas.csv", ".predicted.jsonl"}
+    assert {path.name for path in out.iterdir()} == names | tables
     for stem, (width, height) in SIZES.items():
         mask = picture(out / f"{stem}_mask.png")
         assert (mask.shape, mask.dtype) == ((height, width), np.uint8)
@@ -156,6 +157,15 @@ def test_the_output_folder_is_a_file(trained: Path, album: Path, tmp_path: Path)
     (tmp_path / "out").write_text("mine")
     line = ("predict", trained, album, "--out", tmp_path / "out")
     auxseg(*line).failed(2, str(tmp_path / "out"))
+
+
+def test_probabilities_and_polygons(trained: Path, album: Path, tmp_path: Path) -> None:
+    line = ("predict", trained, album / "wide.jpg", "--out", tmp_path / "out")
+    auxseg(*line, "--probabilities", "png", "--polygons", "coco").succeeded()
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"wide_probability_0.png", "wide_probability_1.png", "coco.json"} <= files
+    auxseg(*line, "--probabilities", "jpg").failed(2, "--probabilities: 'jpg'", "png, npz")
+    auxseg(*line, "--polygons", "voc").failed(2, "--polygons: 'voc'", "coco, labelme")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from auxseg.errors import DataError, UnreadableImageError, UsageError
-from auxseg.predict import Predictor, files, predict_files
+from auxseg.predict import Predictor, files, find_images, predict_files
 from auxseg.predict.network import Network, Outputs
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import ClassNames
@@ -50,7 +50,7 @@ def album(folder: Path, count: int) -> list[Path]:
 def test_a_photo_that_is_given_twice_is_found_once(tmp_path: Path) -> None:
     paths = album(tmp_path / "album", 3)
     around = tmp_path / "album" / ".." / "album" / paths[1].name
-    assert files.find_images([paths[1], tmp_path / "album", around]) == [
+    assert find_images([paths[1], tmp_path / "album", around]) == [
         paths[1],
         paths[0],
         paths[2],
@@ -272,7 +272,7 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "album" / "notes.md").write_text("mine")
     album(tmp_path / "album" / "more", 3)
     told: list[str] = []
-    assert len(files.find_images([tmp_path / "album"], told.append)) == 2
+    assert len(find_images([tmp_path / "album"], told.append)) == 2
     below, unread = told
     assert "more/ (3)" in below
     assert "IMG_1.HEIC (HEIC)" in unread
@@ -282,7 +282,7 @@ def test_a_list_of_photos(tmp_path: Path) -> None:
     paths = album(tmp_path / "album", 3)
     listed = tmp_path / "list.txt"
     listed.write_text(f"{paths[2]}\n\n{paths[0]}\n", encoding="utf-8-sig")
-    assert files.find_images([listed]) == [paths[2], paths[0]]
+    assert find_images([listed]) == [paths[2], paths[0]]
     listed.write_text(f"{paths[2]}\n{tmp_path}/gone.png\n")
     with pytest.raises(UsageError, match=r"list\.txt line 2: .*gone\.png"):
-        files.find_images([listed])
+        find_images([listed])

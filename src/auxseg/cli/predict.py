@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auxseg.config.command_line import verb_parser
 from auxseg.errors import AuxsegError, UsageError
+
+if TYPE_CHECKING:  # torch is imported only once something is to be predicted
+    from auxseg.predict import Wanted
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -37,6 +40,15 @@ def predict(arguments: Sequence[str]) -> int:
         action="store_true",
         help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
         "megabytes per photo) and as a picture (NAME_attention.png)",
+    )
+    parser.add_argument(
+        "--probabilities",
+        help="also write the probability of every class at every pixel: png (a file of 16 bits per "
+        "class, NAME_probability_K.png), npz (one file, NAME_probabilities.npz)",
+    )
+    parser.add_argument(
+        "--polygons",
+        help="also write masks as polygons: coco (coco.json, of all photos), labelme (NAME.json)",
     )
     parser.add_argument(
         "--shards", type=int, default=1, minimum=1, help="into how many parts to cut the photos"
@@ -74,17 +86,18 @@ def predict(arguments: Sequence[str]) -> int:
         raise UsageError(
             f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
         )
+    wanted = _wanted(parsed, "segmentation" in predictor.tasks)
     failures, done = 0, 0
     out = Path(parsed.out)
     if parsed.cluster is not None:
-        return _on_cluster(parsed, out)
+        return _on_cluster(parsed, out, wanted)
     shard = (parsed.shard, parsed.shards)
     total = len(paths[parsed.shard :: parsed.shards])
     found = predict_files(
         predictor,
         paths,
         out,
-        attention=parsed.attention,
+        wanted=wanted,
         batch_size=parsed.batch_size,
         shard=shard,
     )
@@ -106,7 +119,26 @@ def predict(arguments: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
-def _on_cluster(parsed: argparse.Namespace, out: Path) -> int:
+def _wanted(parsed: argparse.Namespace, masks: bool) -> Wanted:
+    """What is to be written of each photo.
+
+    Args:
+        masks: whether there are masks to write it of.
+    """
+    from auxseg.predict import Wanted
+    from auxseg.predict.outputs import polygons, probabilities
+
+    formats = {"probabilities": probabilities.FORMATS, "polygons": polygons.FORMATS}
+    for name, allowed in formats.items():
+        given = getattr(parsed, name)
+        if given is not None and given not in allowed:
+            raise UsageError(f"--{name}: {given!r} is not one of {', '.join(allowed)}")
+        if given is not None and not masks:
+            raise UsageError(f"--{name}: {parsed.run} has no segmentation")
+    return Wanted(parsed.attention, parsed.probabilities, parsed.polygons)
+
+
+def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
     """Predicts all shards as jobs of a cluster."""
     from auxseg.experiments.launchers import Cluster
     from auxseg.experiments.shards import Shard, predict_on
@@ -120,7 +152,7 @@ def _on_cluster(parsed: argparse.Namespace, out: Path) -> int:
         count=parsed.shards,
         accelerator=parsed.accelerator,
         batch_size=parsed.batch_size,
-        attention=parsed.attention,
+        wanted=wanted,
     )
     return 1 if predict_on(launch, shard) else 0
 

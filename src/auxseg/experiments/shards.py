@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.experiments.launchers import Launcher, run_all
-from auxseg.predict import find_images, load, predict_files
+from auxseg.predict import PLAIN, Wanted, find_images, load, predict_files
 from auxseg.report.attention import write_attention
 
 
@@ -21,6 +21,7 @@ class Shard:
         images: files, folders and lists, as :func:`auxseg.predict.find_images` takes them.
         number: of this part, from 0.
         count: of all parts.
+        wanted: what is written of each photo.
     """
 
     run: str
@@ -30,7 +31,7 @@ class Shard:
     count: int
     accelerator: str = "auto"
     batch_size: int = 8
-    attention: bool = False
+    wanted: Wanted = PLAIN
 
 
 def predict_shard(shard: Shard) -> str:
@@ -46,14 +47,14 @@ def predict_shard(shard: Shard) -> str:
         load(shard.run, shard.accelerator),
         paths,
         shard.out,
-        attention=shard.attention,
+        wanted=shard.wanted,
         batch_size=shard.batch_size,
         shard=(shard.number, shard.count),
     ):
         if isinstance(result, UnreadableImageError):
             failures.append(str(result))
             print(f"auxseg: {result}", file=sys.stderr)
-        elif shard.attention:
+        elif shard.wanted.attention:
             stem, prediction = result
             write_attention(shard.out / f"{stem}_attention.png", prediction)
     if failures:

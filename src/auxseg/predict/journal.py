@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from auxseg.errors import DataError, UsageError
-from auxseg.runs.files import replacing
 
 #: The journals of a folder, one for each shard: a line of JSON an event. Hidden: nothing to read.
 _PATTERN = ".predicted*.jsonl"
+#: What is written of all photos together, beside ``predictions.json``.
+_TABLES = {"areas.csv", "coco.json"}
 #: What a line about a photo that is done says.
 _OF_A_PHOTO = {"network", "photo", "state", "pictures", "entry"}
 
@@ -38,7 +39,7 @@ class Journal:
         self.path = out / (".predicted.jsonl" if count == 1 else f".predicted-{number}.jsonl")
         self._names: set[str] = set()
         self._done: dict[str, tuple[Path, int]] = {}  # photo → journal and place of its line
-        self._kinds: set[str] = set()  # of the pictures that this network makes of a photo
+        self._endings: set[str] = set()  # of the files that are written of a photo
         self._owner: dict[str, str] = {}  # name → the photo whose files have it
         for journal in sorted(out.glob(_PATTERN)):
             self._read(journal)
@@ -53,25 +54,31 @@ class Journal:
             self._owner[line["entry"]["files"]] = photo
             if line["network"] == self.network and _state(photo) == line["state"]:
                 self._done[photo] = (journal, place)
-                self._kinds |= set(line["pictures"])
+                self._endings |= set(line["pictures"])
 
     def done(self, photo: Path, name: str) -> bool:
-        """Whether a photo was predicted by this network, and its pictures are there, not empty."""
+        """Whether a photo was predicted by this network, and its files are there, not empty."""
         key = str(photo.absolute())
         if key not in self._done or self._owner.get(name) != key:
             return False
-        pictures = (self.out / f"{name}_{kind}.png" for kind in self._kinds)
-        return all(path.is_file() and path.stat().st_size > 0 for path in pictures)
+        files = (self.out / f"{name}{ending}" for ending in self._endings)
+        return all(path.is_file() and path.stat().st_size > 0 for path in files)
 
-    def check_free(self, names: Iterable[str]) -> None:
+    def check_free(self, names: Iterable[str], endings: Iterable[str]) -> None:
         """Raises :class:`UsageError` where a file would be overwritten that is not of auxseg."""
         there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
+        if not self._names:
+            for table in _TABLES & there:
+                raise UsageError(
+                    f"{self.out / table}: is there already and was not written by auxseg predict; "
+                    "choose another --out"
+                )
         taken = [name for name in names if name not in self._names]
         for name in taken:
-            for kind in ("mask", "overlay"):
-                if f"{name}_{kind}.png" in there:
+            for ending in endings:
+                if f"{name}{ending}" in there:
                     raise UsageError(
-                        f"{self.out / name}_{kind}.png: is there already and was not written by "
+                        f"{self.out / name}{ending}: is there already and was not written by "
                         "auxseg predict; choose another --out"
                     )
 
@@ -82,39 +89,25 @@ class Journal:
             self._names |= set(new)
             self._append({"names": new}, keep=True)
 
-    def note(self, photo: Path, entry: dict[str, Any], pictures: Iterable[str]) -> None:
+    def note(self, photo: Path, entry: dict[str, Any], endings: Iterable[str]) -> None:
         """Notes that a photo is done.
 
         Args:
-            pictures: the kinds of its pictures, such as mask and overlay.
+            endings: of its files' names, such as ``_mask.png``.
         """
-        key, kinds = str(photo.absolute()), sorted(pictures)
-        self._kinds |= set(kinds)
+        key, endings = str(photo.absolute()), sorted(endings)
+        self._endings |= set(endings)
         line: dict[str, Any] = {"network": self.network, "photo": key, "state": _state(key)}
-        line |= {"pictures": kinds, "entry": entry}
+        line |= {"pictures": endings, "entry": entry}
         self._done[key] = (self.path, self._append(line))
         self._owner[entry["files"]] = key
 
-    def write_entries(self, photos: Iterable[Path]) -> int:
-        """Writes ``predictions.json`` with the entries of these photos; returns how many there are.
-
-        An entry is read when it is written: memory does not grow with their number.
-        """
-        count = 0
-        with (
-            replacing(self.out / "predictions.json") as temporary,
-            temporary.open("w", encoding="utf-8") as stream,
-        ):
-            stream.write("[")
-            for photo in photos:
-                found = self._done.get(str(photo.absolute()))
-                if found is None:
-                    continue
-                entry = json.dumps(self._entry(*found), indent=2).replace("\n", "\n  ")
-                stream.write((",\n  " if count else "\n  ") + entry)
-                count += 1
-            stream.write("\n]\n")
-        return count
+    def entries(self, photos: Iterable[Path]) -> Iterator[dict[str, Any]]:
+        """The entries of those of the photos that are done, each read when it is asked for."""
+        for photo in photos:
+            found = self._done.get(str(photo.absolute()))
+            if found is not None:
+                yield self._entry(*found)
 
     def _entry(self, journal: Path, place: int) -> dict[str, Any]:
         with journal.open("rb") as stream:

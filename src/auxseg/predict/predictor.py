@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
+from auxseg.tasks.enlarge import Probabilities
 from auxseg.types import Sample
 
 
@@ -35,6 +37,9 @@ class Prediction:
             and denoising.
         attention: ``TASK/encoder-J`` → float16 (C_J, H_J, W_J) in [0, 1], the attention mask of
             this task in block J, where it was asked for and the network has any.
+        classes: names of the mask's classes, index order.
+        probabilities: of every class at every pixel, where they were asked for.
+        source: the photo's file; None for an array.
     """
 
     name: str
@@ -43,11 +48,27 @@ class Prediction:
     overlay: np.ndarray
     pictures: dict[str, np.ndarray]
     attention: dict[str, np.ndarray]
+    classes: tuple[str, ...] = ()
+    probabilities: Probabilities | None = None
+    source: Path | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
         """Class indices, uint8 (H, W), at the photo's own size."""
         return self.outputs.get("segmentation")
+
+    @cached_property
+    def areas(self) -> dict[str, int] | None:
+        """The mask's pixels of every class, by name, index order; None without a mask."""
+        if self.mask is None:
+            return None
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    @property
+    def found(self) -> list[int]:
+        """The indices of the classes that the mask holds, ascending."""
+        return [number for number, pixels in enumerate((self.areas or {}).values()) if pixels]
 
     @property
     def label(self) -> str | None:
@@ -76,6 +97,7 @@ class Prediction:
             "class": self.label,
             "probability": self.probability,
             "box": None if self.box is None else list(self.box),
+            "areas": self.areas,
         }
 
 
@@ -100,6 +122,7 @@ class Predictor:
         image: str | Path | np.ndarray,
         *,
         attention: bool = False,
+        probabilities: bool = False,
         seed: int | None = None,
     ) -> Prediction:
         """One photo.
@@ -107,6 +130,7 @@ class Predictor:
         Args:
             image: a file, or an array that :func:`auxseg.predict.arrays.as_photo` takes.
             attention: also keep the attention masks.
+            probabilities: also keep what :attr:`Prediction.probabilities` needs.
             seed: see :class:`auxseg.predict.network.Network`.
 
         Raises:
@@ -114,10 +138,12 @@ class Predictor:
             UsageError: the array is no photo.
         """
         if isinstance(image, np.ndarray):
-            photo = ("image", image)
+            name, source, photo = "image", None, as_photo(image)
         else:
-            photo = (Path(image).name, read_image(Path(image)))
-        return self.predict_batch([photo], attention=attention, seed=seed)[0]
+            source = Path(image)
+            name, photo = source.name, read_image(source)
+        (outputs,) = self.run([self.shrink(photo)], attention=attention, seed=seed)
+        return self.decode(name, photo, outputs, probabilities=probabilities, source=source)
 
     def predict_batch(
         self,
@@ -159,7 +185,15 @@ class Predictor:
 
     @explained(DataError, memory="the photo is too large for this machine")
     @torch.inference_mode()
-    def decode(self, name: str, photo: np.ndarray, outputs: Outputs) -> Prediction:
+    def decode(
+        self,
+        name: str,
+        photo: np.ndarray,
+        outputs: Outputs,
+        *,
+        probabilities: bool = False,
+        source: Path | None = None,
+    ) -> Prediction:
         """What a user gets of one photo."""
         size = (photo.shape[0], photo.shape[1])
         decoded = {
@@ -171,7 +205,16 @@ class Predictor:
             if self.tasks[task].LAYER is None
         }
         overlay = draw_all(photo, self.tasks, decoded)
-        return Prediction(name, photo, decoded, overlay, pictures, self._crop(outputs.attention))
+        attention = self._crop(outputs.attention)
+        segmentation = self.tasks.get("segmentation")
+        return Prediction(
+            *(name, photo, decoded, overlay, pictures, attention),
+            classes=() if segmentation is None else segmentation.classes.mask,
+            probabilities=Probabilities(outputs.tasks["segmentation"].float(), size)
+            if probabilities and segmentation is not None
+            else None,
+            source=source,
+        )
 
     def _crop(self, masks: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
         """Without what stands for padding: (C, H, W) of the padded image → float16."""

@@ -23,10 +23,10 @@ from auxseg.report.curves import (
 from auxseg.report.systems import System
 from auxseg.report.tables import MISSING
 from auxseg.tasks import TASKS
-from auxseg.tasks.segmentation import PALETTE
+from auxseg.tasks.palette import FIRST
 
 #: More classes than colours are in the table alone.
-MOST_DRAWN = len(PALETTE)
+MOST_DRAWN = len(FIRST)
 #: Characters of a class's name that a legend has room for.
 LONGEST = 16
 
@@ -60,7 +60,7 @@ def pseudo_labels_figure(systems: Sequence[System]) -> Figure | None:
     names = _classes(systems)
     if len(names) > MOST_DRAWN:
         return None
-    colours = {name: to_hex(PALETTE[number] / 255) for number, name in enumerate(names)}
+    colours = {name: to_hex(FIRST[number] / 255) for number, name in enumerate(names)}
     figure, axes = panels(len(systems))
     x = axis_of(systems)
     for axis, system in zip(axes, systems, strict=False):

@@ -13,15 +13,11 @@ from torch import Tensor
 
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks.base import MetricInfo, MetricValue, Remarks, Task, TaskMetrics
+from auxseg.tasks.enlarge import largest_enlarged
 from auxseg.tasks.missed import missed_classes
+from auxseg.tasks.palette import class_colours
 from auxseg.tasks.pooled import PooledMetrics, known
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
-
-#: Colours of the mask's classes in pictures, RGB; the first is the background's, never drawn.
-PALETTE = np.array(
-    [(0, 0, 0), (0, 140, 255), (255, 140, 0), (0, 200, 110), (235, 60, 130), (150, 90, 240),
-     (240, 220, 30), (0, 210, 210), (190, 110, 60), (140, 200, 40)], dtype=np.uint8,
-)  # fmt: skip
 
 LOSSES = ("ce", "ce+dice")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -188,9 +184,10 @@ class Segmentation(Task):
         """Tints every class but the first and draws its outline."""
         canvas = photo.copy()
         thickness = max(1, round(max(photo.shape[:2]) / 150))
+        colours = class_colours(len(self.classes.mask))
         for number in range(1, len(self.classes.mask)):
             region = decoded == number
-            colour = PALETTE[1 + (number - 1) % (len(PALETTE) - 1)]
+            colour = colours[number]
             # By a table for each channel: numbers of 8 bytes for a large photo's pixels take much.
             tinted = (0.55 * np.arange(256)[:, None] + 0.45 * colour).astype(np.uint8)
             for channel in range(3):
@@ -200,43 +197,6 @@ class Segmentation(Task):
             )
             cv2.drawContours(canvas, outlines, -1, colour.tolist(), thickness)
         return canvas
-
-
-#: How many logits of a strip are in memory at a time.
-_STRIP = 4_000_000
-
-
-def largest_enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """The largest of the K logits of every pixel of a larger picture.
-
-    Equal to ``F.interpolate(logits, size, mode="bilinear").argmax(0)``, but a strip of rows at a
-    time: memory does not grow with K times the photo's pixels (a photo of 12 megapixels and 60
-    classes takes 3 GB).
-
-    Args:
-        logits: float32 (K, h, w).
-        size: H and W.
-
-    Returns:
-        uint8 (H, W).
-    """
-    classes, rows = logits.shape[0], logits.shape[1]
-    height, width = size
-    wide = F.interpolate(logits[None], (rows, width), mode="bilinear", align_corners=False)[0]
-    # Where each row of the picture lies between two rows of the logits (pixels' centres meet).
-    place = ((torch.arange(height, device=logits.device) + 0.5) * (rows / height) - 0.5).clamp_min(
-        0
-    )
-    above = place.long().clamp_max(rows - 1)
-    below = (above + 1).clamp_max(rows - 1)
-    share = (place - above).to(logits.dtype)[:, None]
-    found = torch.empty(size, dtype=torch.uint8, device=logits.device)
-    step = max(1, _STRIP // (classes * width))
-    for first in range(0, height, step):
-        part = slice(first, first + step)
-        strip = torch.lerp(wide[:, above[part]], wide[:, below[part]], share[part])
-        found[part] = strip.argmax(dim=0).to(torch.uint8)
-    return found
 
 
 def dice_loss(prediction: Tensor, labels: Tensor, seen: Tensor) -> Tensor:
