@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from auxseg.assembly import Prepare
+from auxseg.runs.confusion import read_confusion
 
 from . import photos, runs
 from .command import TINY_MODEL, auxseg
@@ -49,6 +50,23 @@ def test_other_parts(split: str, run: Path) -> None:
     )
 
 
+def test_what_is_taken_for_what(run: Path) -> None:
+    outcome = auxseg("evaluate", run).succeeded()
+    confusion = read_confusion(run / "confusion-segmentation-test.csv")
+    assert confusion is not None
+    assert confusion.classes == ("background", "animal")
+    hits, support = confusion.counts.diagonal(), confusion.support
+    union = support + confusion.counts.sum(axis=0) - hits
+    metrics = runs.metrics(run, "test")
+    assert metrics["segmentation/iou_per_class"] == pytest.approx([*(hits / union)])
+    assert metrics["segmentation/pixel_accuracy"] == pytest.approx(hits.sum() / support.sum())
+    assert f"{support[1] / support.sum():.2%}" in outcome.out
+    of_images = read_confusion(run / "confusion-classification-test.csv")
+    assert of_images is not None
+    accuracy = of_images.counts.diagonal().sum() / of_images.counts.sum()
+    assert metrics["classification/accuracy"] == pytest.approx(accuracy)
+
+
 def test_test_images_are_the_default(run: Path) -> None:
     auxseg("evaluate", run).succeeded()
     first = runs.metrics(run, "test")
@@ -80,7 +98,14 @@ def test_nothing_but_the_metrics_is_written(run: Path) -> None:
     before = runs.snapshot(run)
     auxseg("evaluate", run).succeeded()
     after = runs.snapshot(run)
-    new = after.keys() - before.keys() - {"metrics-test.json", "images-test.csv"}
+    new = (
+        after.keys()
+        - before.keys()
+        - {
+            *("metrics-test.json", "images-test.csv"),
+            *("confusion-segmentation-test.csv", "confusion-classification-test.csv"),
+        }
+    )
     assert all("events.out.tfevents" in name for name in new)
     assert {name: after[name] for name in before} == before
 

@@ -65,7 +65,7 @@ def test_evaluate_names_the_part_that_there_is(run: Path) -> None:
 
 def test_the_report_is_of_the_validation_images(run: Path, tmp_path: Path) -> None:
     auxseg("report", run, "--out", tmp_path / "page").succeeded()
-    text = (tmp_path / "page" / "table1.md").read_text(encoding="utf-8")
+    text = (tmp_path / "page" / "table.md").read_text(encoding="utf-8")
     assert "10 validation, 0 test images" in text
     assert "validation images (there are no test images)" in text
 

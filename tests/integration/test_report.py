@@ -68,7 +68,7 @@ def test_every_section_and_figure_is_there(reported: tuple[Path, Outcome]) -> No
     page = Page(reported[0] / "report.html")
     starts = [title.split(":")[0] for title in page.titles]
     assert starts == [
-        "Table 1", "Fig. 2", "Fig. 3", "Steps", "Fig. 4", "Attention", "Configuration",
+        "Table 1", "Classes", "Fig. 2", "Fig. 3", "Steps", "Fig. 4", "Attention", "Configuration",
     ]  # fmt: skip
     assert page.pictures == [
         "fig2-inputs", "fig3-iou", "fig3-losses", "step-losses", "fig4-predictions",

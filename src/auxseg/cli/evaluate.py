@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auxseg.cli.show import print_metrics
+from auxseg.cli.show import print_classes, print_metrics
 from auxseg.config.command_line import verb_parser
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """measure a run on a part of its data and write metrics-SPLIT.json into it"""
+    """measure a run on a part of its data; metrics, classes and confusion are kept in the run"""
     from auxseg.runs.measure import SPLITS
     from auxseg.runs.measure import evaluate as measure
 
@@ -35,4 +35,5 @@ def evaluate(arguments: Sequence[str]) -> int:
         num_workers=parsed.num_workers,
     )
     print_metrics(metrics, Path(parsed.run))
+    print_classes(Path(parsed.run), parsed.split)
     return 0

@@ -18,6 +18,6 @@ def report(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", help="where the data lie now, if moved")
     parsed = parser.parse(arguments)
     out = Path(parsed.out)
-    write_report(out, parsed.runs, parsed.root)
-    print(f"written: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex, {out / 'figures'}")
+    written = write_report(out, parsed.runs, parsed.root)
+    print(f"written: {out / 'report.html'}, {written.table}, .csv and .tex, {out / 'figures'}")
     return 0

@@ -119,9 +119,9 @@ def _reproduce(configs: Sequence[Config], out: Path, seeds: int, jobs: int | Non
     failures = run_all(run_one, {run.name: run for run in runs}, Processes(jobs))
     done = [run.directory for run in runs if run.name not in failures]
     if done:
-        rows, text = write_report(out, done, configs[0].data.root, opened=data)
-        print(f"\n{to_markdown(for_terminal(rows))}\n\n{text}")
-        print(f"\nwritten: {out / 'report.html'}, {out / 'table1.md'}, .csv and .tex")
+        written = write_report(out, done, configs[0].data.root, opened=data)
+        print(f"\n{to_markdown(for_terminal(written.rows))}\n\n{written.caption}")
+        print(f"\nwritten: {out / 'report.html'}, {written.table}, .csv and .tex")
     return [f"{name}: {message}" for name, message in failures.items()]
 
 

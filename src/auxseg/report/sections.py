@@ -13,6 +13,7 @@ from auxseg.config import plain
 from auxseg.config.values import dump_yaml
 from auxseg.data.decode import stretch
 from auxseg.report.attention import attention_figure, attention_table
+from auxseg.report.classes import class_rows, confusion_figure
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
 from auxseg.report.gallery import gallery_figure, spread
 from auxseg.report.html import Section
@@ -28,22 +29,58 @@ from auxseg.report.photos import Photos
 from auxseg.report.progress import EPOCH_OF_STEPS
 from auxseg.report.steps import step_losses_figure, step_weights_figure
 from auxseg.report.systems import System, shown
+from auxseg.runs.confusion import confusion_file, read_confusion
 from auxseg.runs.data import open_run_data
 from auxseg.runs.settings import MAY_DIFFER, flat
 from auxseg.tasks import Task
 
 #: Photos of which attention masks are shown, and over how many they are measured.
 ATTENTION_PHOTOS = 2
+#: Systems of which the whole confusion matrix is drawn.
+MOST_MATRICES = 4
 MEASURED_PHOTOS = 32
 
 
-def table_section(rows: list[list[str]], caption: str) -> Section:
+def titled(number: str, title: str, paper: bool) -> str:
+    """A section's title, with the paper's number for it where the page is about the paper."""
+    return f"{number}: {title}" if paper else title[0].upper() + title[1:]
+
+
+def table_section(rows: list[list[str]], caption: str, *, paper: bool) -> Section:
     """Table 1."""
     note = "The best of a row is bold; – where a system has no such task or no image such a label."
-    return Section("Table 1: every system", [caption, note], tables=[rows])
+    return Section(titled("Table 1", "every system", paper), [caption, note], tables=[rows])
 
 
-def inputs_section(photos: Photos) -> Section | None:
+def classes_section(systems: Sequence[System], split: str) -> Section | None:
+    """Every class of the masks; None where no system's first run was evaluated on that part."""
+    found = {
+        system.name: confusion
+        for system in systems
+        if (confusion := read_confusion(confusion_file(system.first, "segmentation", split)))
+    }
+    if not found:
+        return None
+    tables, figures = [], {}
+    for number, (name, confusion) in enumerate(found.items(), start=1):
+        header, *rows = class_rows(confusion)
+        tables.append([[name, *header[1:]], *rows])
+        if len(confusion.classes) > 2 and number <= MOST_MATRICES:
+            figures[f"confusion-{number}"] = confusion_figure(confusion)
+    text = [
+        f"Of the pixels of the {split} images that have a class: IoU, how many of a class's pixels "
+        "are found, how many of all pixels are of it, and what its other pixels are most often "
+        "taken for. Of systems with several seeds: the run with the first."
+    ]
+    if figures:
+        text.append(
+            "Below, the whole matrix, in percent of each true class's pixels (rows), of "
+            f"{', '.join(list(found)[: len(figures)])}."
+        )
+    return Section("Classes: which are found, and what they are taken for", text, figures, tables)
+
+
+def inputs_section(photos: Photos, *, paper: bool) -> Section | None:
     """Fig. 2, with what the systems answer; None without a task that has a picture of its own."""
     tasks: dict[str, Task] = {}
     outputs: dict[str, dict[str, np.ndarray]] = {}
@@ -69,13 +106,13 @@ def inputs_section(photos: Photos) -> Section | None:
             "inpainting with every other patch hidden; in training both are drawn."
         )
     return Section(
-        "Fig. 2: inputs and targets of the auxiliary tasks",
+        titled("Fig. 2", "inputs and targets of the auxiliary tasks", paper),
         [text],
         figures={"fig2-inputs": inputs_figure(list(tasks.values()), sample, outputs)},
     )
 
 
-def curves_section(systems: Sequence[System]) -> Section:
+def curves_section(systems: Sequence[System], *, paper: bool) -> Section:
     """Fig. 3."""
     figures = {
         "fig3-iou": metric_figure(systems, "val/segmentation/iou", "validation IoU"),
@@ -92,7 +129,7 @@ def curves_section(systems: Sequence[System]) -> Section:
     if pair:
         figures["fig3-weights"] = weights_figure(*pair)
         text.append(f"Last: tuned against equal task weights for {pair[0].name}.")
-    return Section("Fig. 3: training and validation", text, figures)
+    return Section(titled("Fig. 3", "training and validation", paper), text, figures)
 
 
 def steps_section(systems: Sequence[System]) -> Section | None:
@@ -169,7 +206,7 @@ def tuned_and_equal(systems: Sequence[System]) -> tuple[System, System] | None:
     return None
 
 
-def gallery_section(photos: Photos) -> Section:
+def gallery_section(photos: Photos, *, paper: bool) -> Section:
     """Fig. 4."""
     figure = gallery_figure(photos.data.dataset, photos.choices, photos.predictors, photos.scores)
     if photos.scored:
@@ -187,7 +224,7 @@ def gallery_section(photos: Photos) -> Section:
     if photos.left_out:
         further.append(f"Left out, as trained on other data: {', '.join(photos.left_out)}.")
     return Section(
-        f"Fig. 4: the same {photos.split} photos through every system",
+        titled("Fig. 4", f"the same {photos.split} photos through every system", paper),
         [text, *further],
         figures={"fig4-predictions": figure},
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from auxseg.config import Config, DataConfig
 from auxseg.config.presets import PRESETS
+from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.kept import KeptSplit
 from auxseg.errors import DataError
 from auxseg.report.progress import EPOCH_OF_STEPS
@@ -204,14 +205,23 @@ def _place(data: DataConfig) -> str | None:
     return data.root and str(Path(data.root).expanduser().resolve())
 
 
-def system_result(system: System, split: str) -> SystemResult:
-    """What Table 1 shows of a system."""
+def about_paper(systems: Sequence[System]) -> bool:
+    """Whether the paper's figures may stand beside: not beside those of a user's own photos."""
+    return all(system.config.data.name != Folder.NAME for system in systems)
+
+
+def system_result(system: System, split: str, *, paper: bool = True) -> SystemResult:
+    """What the table shows of a system.
+
+    Args:
+        paper: whether the paper's figures stand beside.
+    """
     rows = [row for run in system.runs for row in run.read_history()]
     peaks = [float(row["peak_memory_mib"]) for row in rows if row.get("peak_memory_mib")]
     bare = system.name == system.config.preset
     return SystemResult(
         name=system.name,
-        preset=system.config.preset if bare else None,
+        preset=system.config.preset if bare and paper else None,
         metrics=[run.read_metrics(split) for run in system.runs],
         seeds=system.seeds,
         weights=weights_origin(system.config),
@@ -239,7 +249,7 @@ def caption(systems: Sequence[System], split: str) -> str:
     if any(system.counts.get("unlabelled") for system in systems):
         images.insert(1, count("unlabelled", "unlabelled"))
     sentences = [
-        f"Ours: {each(lambda system: system.config.data.name)}, {', '.join(images)} images at "
+        f"{'Ours: ' * about_paper(systems)}{each(data_name)}, {', '.join(images)} images at "
         f"{each(_size)}, width "
         f"{each(lambda system: f'{system.config.model.width:g}')}, "
         f"{each(lambda system: system.config.training.length)}, batch "
@@ -254,9 +264,17 @@ def caption(systems: Sequence[System], split: str) -> str:
         EPOCH_OF_STEPS if any(one.config.training.steps is not None for one in systems) else "",
         "Seconds per epoch include validation; systems trained beside each other slow each other.",
         "The paper's: Pushilal et al., Oxford-IIIT Pet, 738 dogs-only test images at full width, "
-        "30 epochs, one run. Other data, size and length: compare systems, not figures.",
+        "30 epochs, one run. Other data, size and length: compare systems, not figures."
+        if about_paper(systems)
+        else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def data_name(system: System) -> str:
+    """What a system was trained on: of a user's own photos the folder."""
+    data = system.config.data
+    return Path(data.root).name if data.name == Folder.NAME and data.root else data.name
 
 
 def _chosen(systems: Sequence[System]) -> str:

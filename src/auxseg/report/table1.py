@@ -158,7 +158,16 @@ def _marked(
 def for_terminal(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """The same turned round, a line per system, the paper's figure in brackets: fits a screen."""
     columns = {row[0]: row[1:] for row in rows}
-    header = ["system", "IoU (paper)", "weighted IoU", "F1", "accuracy", "box L2", "s/epoch"]
+    beside = any(title.endswith("(paper)") for title in columns)
+    header = [
+        "system",
+        f"IoU{' (paper)' * beside}",
+        "weighted IoU",
+        "F1",
+        "accuracy",
+        "box L2",
+        "s/epoch",
+    ]
     nothing = [MISSING] * len(columns[""])
     lines = []
     for number, name in enumerate(columns[""]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,26 +20,39 @@ from auxseg.devices import pick_device
 from auxseg.errors import DataError, UsageError
 from auxseg.failures import explained
 from auxseg.models import MultiTaskModel
+from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
 from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.network import load_model
 from auxseg.tasks import MetricValue, Task, completed
-from auxseg.types import Batch, Target
+from auxseg.types import Batch
 
 #: The parts that a run is measured on.
 SPLITS = PARTS
 
-#: Image number → ``TASK/METRIC`` → value, for the metrics that single images have.
-Scores = dict[int, dict[str, float]]
+
+@dataclass(frozen=True)
+class Measured:
+    """What a network reaches on some images.
+
+    Attributes:
+        metrics: ``TASK/METRIC`` → value, over all images.
+        scores: image number → ``TASK/METRIC`` → value, for the metrics that single images have.
+        confusion: task → which class was taken for which, int64 (K, K), of tasks with classes.
+    """
+
+    metrics: dict[str, MetricValue]
+    scores: dict[int, dict[str, float]]
+    confusion: dict[str, np.ndarray]
 
 
 @torch.inference_mode()
 def measure(
     model: MultiTaskModel, tasks: Mapping[str, Task], loader: DataLoader[Any], device: torch.device
-) -> tuple[dict[str, MetricValue], Scores]:
-    """All metrics of all tasks over a loader, ``TASK/METRIC`` → value; and those of each image."""
+) -> Measured:
+    """Everything that is measured of all tasks, over a loader."""
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
-    scores: Scores = {}
+    found = Measured({}, {}, {})
     for batch in loader:
         batch = batch.to(device)
         assert isinstance(batch, Batch)
@@ -46,25 +60,37 @@ def measure(
         # A measured network is its own teacher.
         targets = completed(tasks, batch.targets, predictions[next(iter(tasks))])
         for name, prediction in predictions.items():
-            metrics[name].update(prediction, targets[name], batch.view_of(name))
-            _add_scores(scores, tasks[name], prediction.float(), targets[name], batch.index)
-    pooled = {
-        f"{name}/{key}": value
-        for name, metric in metrics.items()
-        for key, value in metric.compute().items()
-    }
-    return pooled, scores
+            target = targets[name]
+            metrics[name].update(prediction, target, batch.view_of(name))
+            labelled = (prediction.float()[target.present], target.value[target.present])
+            _add_scores(found.scores, tasks[name], *labelled, batch.index[target.present])
+            _add_confusion(found.confusion, tasks[name], *labelled)
+    for name, metric in metrics.items():
+        for key, value in metric.compute().items():
+            found.metrics[f"{name}/{key}"] = value
+    return found
 
 
 def _add_scores(
-    scores: Scores, task: Task, prediction: Tensor, target: Target, index: Tensor
+    scores: dict[int, dict[str, float]],
+    task: Task,
+    prediction: Tensor,
+    value: Tensor,
+    index: Tensor,
 ) -> None:
     """Scores of one batch's labelled images."""
-    found = task.scores(prediction[target.present], target.value[target.present])
-    numbers = index[target.present].tolist()
-    for metric, values in found.items():
-        for number, value in zip(numbers, values.tolist(), strict=True):
-            scores.setdefault(number, {})[f"{task.NAME}/{metric}"] = value
+    for metric, values in task.scores(prediction, value).items():
+        for number, one in zip(index.tolist(), values.tolist(), strict=True):
+            scores.setdefault(number, {})[f"{task.NAME}/{metric}"] = one
+
+
+def _add_confusion(
+    confusion: dict[str, np.ndarray], task: Task, prediction: Tensor, value: Tensor
+) -> None:
+    counts = task.confusion(prediction, value)
+    if counts is not None:
+        own = counts.cpu().numpy()
+        confusion[task.NAME] = confusion.get(task.NAME, np.zeros_like(own)) + own
 
 
 def evaluate(
@@ -76,7 +102,10 @@ def evaluate(
     num_workers: int | None = None,
     opened: assembly.Data | None = None,
 ) -> dict[str, MetricValue]:
-    """Evaluates a run's best weights; writes ``metrics-SPLIT.json`` and ``images-SPLIT.csv``.
+    """Evaluates a run's best weights.
+
+    Writes ``metrics-SPLIT.json``, ``images-SPLIT.csv`` and, of tasks with classes,
+    ``confusion-TASK-SPLIT.csv``.
 
     TensorBoard gets the same numbers, behind the split's name, at the best epoch.
 
@@ -103,17 +132,20 @@ def evaluate(
     device = pick_device(accelerator)
     loader = assembly.make_eval_loader(config, data, tasks, split)
     with explained(DataError, memory="take another --accelerator"):
-        metrics, scores = measure(model.to(device), tasks, loader, device)
-    run.write_metrics(split, metrics)
+        found = measure(model.to(device), tasks, loader, device)
+    run.write_metrics(split, found.metrics)
     run.write_scores(
         split,
-        [{"image": data.dataset.name(number), **values} for number, values in scores.items()],
+        [{"image": data.dataset.name(number), **values} for number, values in found.scores.items()],
     )
+    for name, counts in found.confusion.items():
+        names = classes.label if tasks[name].LABEL == "label" else classes.mask
+        write_confusion(confusion_file(run.path, name, split), Confusion(names, counts))
     with SummaryWriter(str(run.path)) as events:
-        for name, value in metrics.items():
+        for name, value in found.metrics.items():
             if isinstance(value, float):
                 events.add_scalar(f"{split}/{name}", value, run.best_metrics()[0])
-    return metrics
+    return found.metrics
 
 
 def _check_tested(config: Config, data: assembly.Data) -> None:

@@ -276,6 +276,13 @@ class Task(ABC):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(counts[..., 0] / counts[..., 1])
 
+    def confusion(self, prediction: Tensor, value: Tensor) -> Tensor | None:
+        """How often each true class (row) was taken for each (column), int64 (K, K).
+
+        None for a task without classes. Of segmentation pixels are counted, of others images.
+        """
+        return None
+
     @abstractmethod
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> Any:
         """What a user gets for one image.
@@ -295,6 +302,16 @@ class Task(ABC):
     @abstractmethod
     def picture(self, photo: np.ndarray, decoded: Any) -> np.ndarray:
         """Draws what :meth:`decode` returned over a photo, uint8 (H, W, 3) → the same."""
+
+
+def confusion_counts(found: Tensor, true: Tensor, classes: int) -> Tensor:
+    """Pairs of a true class (row) and the one found (column), counted: int64 (K, K).
+
+    Args:
+        found, true: class indices of the same shape, all of them below ``classes``.
+    """
+    pairs = classes * true.long() + found.long()
+    return torch.bincount(pairs.flatten(), minlength=classes**2).view(classes, classes)
 
 
 def draw_all(photo: np.ndarray, tasks: Mapping[str, Task], found: Mapping[str, Any]) -> np.ndarray:

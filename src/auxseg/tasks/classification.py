@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from auxseg.errors import DataError
-from auxseg.tasks.base import MetricInfo
+from auxseg.tasks.base import MetricInfo, confusion_counts
 from auxseg.tasks.one_class import OneClass, most_probable, write_in_corner
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
@@ -46,6 +46,9 @@ class Classification(OneClass):
     def target(self, images: LabelledImages) -> Target:
         """Value int64 (N,); 0 stands where the class is missing."""
         return Target(images.label.clamp_min(0), images.has_label)
+
+    def confusion(self, prediction: Tensor, value: Tensor) -> Tensor:
+        return confusion_counts(prediction.argmax(dim=1), value, len(self.classes.label))
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> ImageClass:
         best, probability = most_probable(prediction)

@@ -12,7 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import DataError, UsageError
-from auxseg.tasks.base import MetricInfo, MetricValue, Remarks, Task, TaskMetrics
+from auxseg.tasks.base import (
+    MetricInfo,
+    MetricValue,
+    Remarks,
+    Task,
+    TaskMetrics,
+    confusion_counts,
+)
 from auxseg.tasks.enlarge import largest_enlarged
 from auxseg.tasks.missed import missed_classes
 from auxseg.tasks.palette import class_colours
@@ -139,6 +146,11 @@ class Segmentation(Task):
         hits, actual = count(true, seen & (found == true)), count(true, seen)
         union = actual + count(found, seen) - hits
         return torch.stack([hits, union, actual], dim=2).flatten(1)
+
+    def confusion(self, prediction: Tensor, value: Tensor) -> Tensor:
+        seen = value != IGNORE_INDEX
+        found = prediction.argmax(dim=1)[seen]
+        return confusion_counts(found, value[seen], len(self.classes.mask))
 
     def pooled(self, sums: np.ndarray) -> dict[str, MetricValue]:
         """IoU, frequency-weighted IoU, F1 and pixel accuracy from sums of :meth:`pixels`, (3K,).
