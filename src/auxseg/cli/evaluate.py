@@ -11,13 +11,21 @@ from auxseg.config.command_line import verb_parser
 
 def evaluate(arguments: Sequence[str]) -> int:
     """measure a run on a part of its data; metrics, classes and confusion are kept in the run"""
-    from auxseg.runs.measure import SPLITS
+    from auxseg.runs.measure import SPLITS, default_split
     from auxseg.runs.measure import evaluate as measure
 
     parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
     parser.add_argument("run", help="a run directory")
-    parser.add_argument("--split", default="test", help=f"the part: {', '.join(SPLITS)}")
-    parser.add_argument("--root", help="where the data lie now, if moved")
+    parser.add_argument(
+        "--split",
+        help=f"the part: {', '.join(SPLITS)}; new are the labelled images that the run was started "
+        "without; by default test, and new where --root holds no image of the run",
+    )
+    parser.add_argument(
+        "--root",
+        help="where the data lie now, if moved; or a folder of new labelled images, in the same "
+        "layout: it may lack columns or classes that the run's data had",
+    )
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps")
     parser.add_argument(
         "--num-workers",
@@ -27,13 +35,14 @@ def evaluate(arguments: Sequence[str]) -> int:
         help="loader processes; by default as many as in training",
     )
     parsed = parser.parse(arguments)
+    split = parsed.split or default_split(parsed.run, parsed.root)
     metrics = measure(
         parsed.run,
-        parsed.split,
+        split,
         root=parsed.root,
         accelerator=parsed.accelerator,
         num_workers=parsed.num_workers,
     )
     print_metrics(metrics, Path(parsed.run))
-    print_classes(Path(parsed.run), parsed.split)
+    print_classes(Path(parsed.run), split)
     return 0

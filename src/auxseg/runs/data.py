@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auxseg import assembly
 from auxseg.config import Config, DataConfig
 from auxseg.data import Dataset
 from auxseg.data.kept import KeptSplit
+from auxseg.data.renumbered import in_classes_of
 from auxseg.errors import DataError, UsageError
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import TASKS
@@ -33,6 +36,45 @@ def open_run_data(
     dataset = opened.dataset if opened else assembly.open_dataset(config.data)
     check_classes(dataset, classes)
     return assembly.open_data(config, dataset, kept=run.read_split(), opened=opened)
+
+
+def is_new(run: RunDirectory, root: str | None) -> bool:
+    """Whether a folder holds none of the images that a run was started with."""
+    kept = run.read_split()
+    if root is None or kept is None:
+        return False
+    dataset = assembly.open_dataset(assembly.moved(run.read_config()[0], root).data)
+    return not any(dataset.name(number) in kept.parts for number in range(len(dataset)))
+
+
+def open_new_data(run: RunDirectory, root: str | None) -> assembly.Data:
+    """Labelled images that a run was started without, as its test images.
+
+    The folder may have other kinds of labels than the run's, and classes in another order, or
+    fewer of them: classes are told by their names.
+
+    Args:
+        root: the folder; None for the run's own, to which images were added since.
+
+    Raises:
+        UsageError: there is a class that the run does not know.
+        DataError: the folder cannot be read, or the run was started with all of its images.
+    """
+    config, classes = run.read_config()
+    config = assembly.measured(assembly.moved(config, root))
+    data = replace(config.data, limit=None, labels=None, train_on="train")
+    dataset = in_classes_of(assembly.open_dataset(data), classes)
+    kept = run.read_split()
+    known = {} if kept is None else kept.parts
+    names = [dataset.name(number) for number in range(len(dataset))]
+    parts = {name: "train" if name in known else "test" for name in names}
+    if "test" not in parts.values():
+        raise DataError(
+            f"{data.root or data.name}: the run was started with all of its {len(names)} images; "
+            "there is no new one"
+        )
+    split = KeptSplit(run.split_file, parts)
+    return assembly.open_data(replace(config, data=data), dataset, kept=split)
 
 
 def open_training_data(

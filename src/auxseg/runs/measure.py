@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +22,16 @@ from auxseg.errors import DataError, UsageError
 from auxseg.failures import explained
 from auxseg.models import MultiTaskModel
 from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
-from auxseg.runs.data import open_run_data
+from auxseg.runs.data import is_new, open_new_data, open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.network import load_model
 from auxseg.tasks import MetricValue, Task, completed
 from auxseg.types import Batch
 
+#: Labelled images that a run was started without.
+NEW = "new"
 #: The parts that a run is measured on.
-SPLITS = PARTS
+SPLITS = (*PARTS, NEW)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ def _add_confusion(
         confusion[task.NAME] = confusion.get(task.NAME, np.zeros_like(own)) + own
 
 
+def default_split(run_dir: str | Path, root: str | None) -> str:
+    """The part to measure where none is named: new, where a folder has no image of the run."""
+    return NEW if is_new(RunDirectory(run_dir), root) else "test"
+
+
 def evaluate(
     run_dir: str | Path,
     split: str = "test",
@@ -110,8 +118,9 @@ def evaluate(
     TensorBoard gets the same numbers, behind the split's name, at the best epoch.
 
     Args:
-        split: train, val or test.
-        root: where the data set lies now, if it moved since training.
+        split: train, val, test, or new: the images that the run was started without, which may
+            have fewer classes, or these in another order.
+        root: where the data set lies now, if it moved since training; or new labelled images.
         num_workers: loader processes; by default as many as in training.
         opened: the run's data set, decoded at its size, where it is open already.
 
@@ -126,11 +135,14 @@ def evaluate(
     if num_workers is not None:
         config = replace(config, data=replace(config.data, num_workers=num_workers))
     model, tasks = load_model(run, config, classes)
-    data = open_run_data(run, root, opened=opened)
+    data = open_new_data(run, root) if split == NEW else open_run_data(run, root, opened=opened)
     if split == "test":
         _check_tested(config, data)
     device = pick_device(accelerator)
-    loader = assembly.make_eval_loader(config, data, tasks, split)
+    part = "test" if split == NEW else split
+    loader = assembly.make_eval_loader(config, data, tasks, part)
+    for message in data.messages if split == NEW else ():
+        print(message, file=sys.stderr)
     with explained(DataError, memory="take another --accelerator"):
         found = measure(model.to(device), tasks, loader, device)
     run.write_metrics(split, found.metrics)
