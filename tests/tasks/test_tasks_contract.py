@@ -299,6 +299,44 @@ def test_a_mirrored_image_has_the_mirrored_target(
     assert bool((other != target).any())
 
 
+# -- several answers for one image ----------------------------------------------------------------
+
+
+def test_a_mirrored_image_s_answer_is_that_of_the_image_once_it_is_mirrored(
+    task: Task, random_images: Images
+) -> None:
+    images = random_images(count=6)
+    flipped = make_augment(
+        AugmentationConfig(
+            *(1.0, (1.0, 1.0), 0.0, 0.0), brightness=0, contrast=0, saturation=0, hue=0
+        )
+    )(images, 0)
+    output = random_prediction(task, 6, 32)
+    if task.DRAWS_TARGET:
+        assert torch.equal(task.mirrored(task.mirrored(output)), output)
+        return
+    target, other = target_of(task, images), target_of(task, flipped)
+    found = task.loss(task.mirrored(output), target.value)[target.present]
+    expected = task.loss(output, other.value)[other.present]
+    # Canny breaks a tie between two columns in favour of the left one.
+    tolerance = 0.02 if task.NAME == "edges" else 1e-5
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_the_average_of_equal_answers_is_that_answer(task: Task, random_images: Images) -> None:
+    output = random_prediction(task, 3, 32)
+    images = random_images(count=3)
+    target = target_of(task, images)
+    losses = [task.loss(one, target.value) for one in (output, task.averaged([output] * 3))]
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
+
+
+def test_the_average_depends_on_no_order(task: Task) -> None:
+    outputs = [20 * random_prediction(task, 2, 8, seed) for seed in range(3)]
+    torch.testing.assert_close(task.averaged(outputs), task.averaged(outputs[::-1]))
+    assert not torch.allclose(task.averaged(outputs), outputs[0], atol=0.1)
+
+
 # -- views ----------------------------------------------------------------------------------------
 
 SEED = 3

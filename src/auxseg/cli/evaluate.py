@@ -11,7 +11,8 @@ from auxseg.config.command_line import verb_parser
 
 def evaluate(arguments: Sequence[str]) -> int:
     """measure a run on a part of its data; metrics, classes and confusion are kept in the run"""
-    from auxseg.runs.measure import SPLITS, default_split
+    from auxseg.runs.averaging import TTA_HELP, parse_looks
+    from auxseg.runs.measure import SPLITS, default_split, measured_name
     from auxseg.runs.measure import evaluate as measure
 
     parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
@@ -34,7 +35,15 @@ def evaluate(arguments: Sequence[str]) -> int:
         minimum=0,
         help="loader processes; by default as many as in training",
     )
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=tuple[str, ...],
+        help="further runs (A,B) whose answers are averaged with this one's",
+    )
+    parser.add_argument("--tta", type=tuple[str, ...], help=TTA_HELP)
     parsed = parser.parse(arguments)
+    looks = parse_looks(parsed.tta)
     split = parsed.split or default_split(parsed.run, parsed.root)
     metrics = measure(
         parsed.run,
@@ -42,7 +51,9 @@ def evaluate(arguments: Sequence[str]) -> int:
         root=parsed.root,
         accelerator=parsed.accelerator,
         num_workers=parsed.num_workers,
+        others=parsed.others or (),
+        looks=looks,
     )
     print_metrics(metrics, Path(parsed.run))
-    print_classes(Path(parsed.run), split)
+    print_classes(Path(parsed.run), measured_name(split, parsed.others or (), looks))
     return 0

@@ -14,12 +14,14 @@ from auxseg.errors import AuxsegError, UsageError
 
 if TYPE_CHECKING:  # torch is imported only once something is to be predicted
     from auxseg.predict import Wanted
+    from auxseg.runs.averaging import Looks
 
 
 def predict(arguments: Sequence[str]) -> int:
     """write masks, overlays, classes and boxes of photos"""
     from auxseg.predict import find_images, load, predict_files
     from auxseg.report.attention import write_attention
+    from auxseg.runs.averaging import TTA_HELP, parse_looks
 
     parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
@@ -41,6 +43,13 @@ def predict(arguments: Sequence[str]) -> int:
         help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
         "megabytes per photo) and as a picture (NAME_attention.png)",
     )
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=tuple[str, ...],
+        help="further runs or files (A,B) whose answers are averaged with this one's",
+    )
+    parser.add_argument("--tta", type=tuple[str, ...], help=TTA_HELP)
     parser.add_argument(
         "--probabilities",
         help="also write the probability of every class at every pixel: png (a file of 16 bits per "
@@ -81,7 +90,8 @@ def predict(arguments: Sequence[str]) -> int:
             f"--shard: {parsed.shard} is none of the {parsed.shards} parts, which count from 0"
         )
     paths = find_images(parsed.images, tell=lambda line: print(f"note: {line}", file=sys.stderr))
-    predictor = load(parsed.run, parsed.accelerator)
+    looks = parse_looks(parsed.tta)
+    predictor = load(parsed.run, parsed.accelerator, others=parsed.others or (), looks=looks)
     if parsed.attention and not predictor.attentive:
         raise UsageError(
             f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
@@ -90,7 +100,7 @@ def predict(arguments: Sequence[str]) -> int:
     failures, done = 0, 0
     out = Path(parsed.out)
     if parsed.cluster is not None:
-        return _on_cluster(parsed, out, wanted)
+        return _on_cluster(parsed, out, wanted, looks)
     shard = (parsed.shard, parsed.shards)
     total = len(paths[parsed.shard :: parsed.shards])
     found = predict_files(
@@ -138,7 +148,7 @@ def _wanted(parsed: argparse.Namespace, masks: bool) -> Wanted:
     return Wanted(parsed.attention, parsed.probabilities, parsed.polygons)
 
 
-def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
+def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted, looks: Looks) -> int:
     """Predicts all shards as jobs of a cluster."""
     from auxseg.experiments.launchers import Cluster
     from auxseg.experiments.shards import Shard, predict_on
@@ -146,6 +156,8 @@ def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
     launch = Cluster(parsed.cluster, out / "cluster", parsed.cluster_options)
     shard = Shard(
         run=str(Path(parsed.run).absolute()),
+        others=tuple(str(Path(other).absolute()) for other in parsed.others or ()),
+        looks=looks,
         images=tuple(str(Path(image).absolute()) for image in parsed.images),
         out=out.absolute(),
         number=0,

@@ -10,6 +10,7 @@ from auxseg.errors import DataError, UnreadableImageError
 from auxseg.experiments.launchers import Launcher, run_all
 from auxseg.predict import PLAIN, Wanted, find_images, load, predict_files
 from auxseg.report.attention import write_attention
+from auxseg.runs.averaging import ONCE, Looks
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Shard:
         number: of this part, from 0.
         count: of all parts.
         wanted: what is written of each photo.
+        others: further runs or files, whose answers are averaged with the first one's.
+        looks: of each of them at every photo.
     """
 
     run: str
@@ -32,6 +35,8 @@ class Shard:
     accelerator: str = "auto"
     batch_size: int = 8
     wanted: Wanted = PLAIN
+    others: tuple[str, ...] = ()
+    looks: Looks = ONCE
 
 
 def predict_shard(shard: Shard) -> str:
@@ -44,7 +49,7 @@ def predict_shard(shard: Shard) -> str:
     own = paths[shard.number :: shard.count]
     failures = []
     for result in predict_files(
-        load(shard.run, shard.accelerator),
+        load(shard.run, shard.accelerator, others=shard.others, looks=shard.looks),
         paths,
         shard.out,
         wanted=shard.wanted,

@@ -16,8 +16,10 @@ from auxseg.devices import pick_device
 from auxseg.errors import DataError
 from auxseg.failures import explained
 from auxseg.predict.arrays import as_photo
+from auxseg.predict.ensemble import Ensemble
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
+from auxseg.runs.averaging import ONCE, Looks
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
 from auxseg.tasks.enlarge import Probabilities
@@ -227,21 +229,35 @@ class Predictor:
         return cropped
 
 
-def load(path: str | Path, accelerator: str = "auto") -> Predictor:
+def load(
+    path: str | Path,
+    accelerator: str = "auto",
+    *,
+    others: Sequence[str | Path] = (),
+    looks: Looks = ONCE,
+) -> Predictor:
     """Loads a run or an exported file: ``auxseg.load("runs/pets").predict("cat.jpg").mask``.
 
     Args:
         path: a run directory, or a file of ``auxseg export`` (``.onnx``, ``.pt2``).
         accelerator: auto, cpu, gpu or mps. An ONNX file runs on the GPU where onnxruntime was
             installed with one, else on the CPU.
+        others: further runs or files, whose answers are averaged with this one's.
+        looks: of each of them at every photo, see :class:`auxseg.runs.averaging.Looks`.
 
     Raises:
         DataError: there is no such thing, or it is damaged.
-        UsageError: the accelerator cannot be used, or onnxruntime is missing.
+        UsageError: the accelerator cannot be used, onnxruntime is missing, or the networks do not
+            go together.
     """
-    path, device = Path(path), pick_device(accelerator)
+    device = pick_device(accelerator)
+    networks = {str(one): _open(Path(one), device) for one in (path, *others)}
+    if len(networks) == 1 and looks == ONCE:
+        return Predictor(networks[str(path)])
+    return Predictor(Ensemble(networks, looks))
+
+
+def _open(path: Path, device: torch.device) -> Network:
     if path.suffix in ENDINGS and not path.exists():
         raise DataError(f"{path}: no such file")
-    if not path.is_file():
-        return Predictor(RunNetwork(path, device))
-    return Predictor(open_exported(path, device))
+    return open_exported(path, device) if path.is_file() else RunNetwork(path, device)

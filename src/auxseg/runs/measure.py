@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,12 @@ from auxseg.data.base import PARTS
 from auxseg.devices import pick_device
 from auxseg.errors import DataError, UsageError
 from auxseg.failures import explained
-from auxseg.models import MultiTaskModel
+from auxseg.runs.averaging import ONCE, Looks
 from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
 from auxseg.runs.data import is_new, open_new_data, open_run_data
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.network import load_model
+from auxseg.runs.members import Answer, Member, averaging, check_member, common_tasks
 from auxseg.tasks import MetricValue, Task, completed
-from auxseg.types import Batch
 
 #: Labelled images that a run was started without.
 NEW = "new"
@@ -51,15 +50,22 @@ class Measured:
 
 @torch.inference_mode()
 def measure(
-    model: MultiTaskModel, tasks: Mapping[str, Task], loader: DataLoader[Any], device: torch.device
+    answer: Answer,
+    tasks: Mapping[str, Task],
+    loaders: Sequence[DataLoader[Any]],
+    device: torch.device,
 ) -> Measured:
-    """Everything that is measured of all tasks, over a loader."""
+    """Everything that is measured of all tasks.
+
+    Args:
+        answer: called on the device.
+        loaders: of each network, whose batches have the same images; the first one's targets count.
+    """
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
     found = Measured({}, {}, {})
-    for batch in loader:
-        batch = batch.to(device)
-        assert isinstance(batch, Batch)
-        predictions = model.forward_views(batch.views, batch.routes)
+    for batches in zip(*loaders, strict=True):
+        moved = [batch.to(device) for batch in batches]
+        batch, predictions = moved[0], answer(moved)
         # A measured network is its own teacher.
         targets = completed(tasks, batch.targets, predictions[next(iter(tasks))])
         for name, prediction in predictions.items():
@@ -108,56 +114,75 @@ def evaluate(
     root: str | None = None,
     accelerator: str = "auto",
     num_workers: int | None = None,
+    others: Sequence[str | Path] = (),
+    looks: Looks = ONCE,
     opened: assembly.Data | None = None,
 ) -> dict[str, MetricValue]:
     """Evaluates a run's best weights.
 
     Writes ``metrics-SPLIT.json``, ``images-SPLIT.csv`` and, of tasks with classes,
-    ``confusion-TASK-SPLIT.csv``.
-
-    TensorBoard gets the same numbers, behind the split's name, at the best epoch.
+    ``confusion-TASK-SPLIT.csv``; TensorBoard gets the same numbers, behind the split's name, at the
+    best epoch. Behind SPLIT stands ``-ensemble`` with other runs, ``-tta`` with further looks.
 
     Args:
         split: train, val, test, or new: the images that the run was started without, which may
             have fewer classes, or these in another order.
         root: where the data set lies now, if it moved since training; or new labelled images.
         num_workers: loader processes; by default as many as in training.
+        others: further runs, whose answers are averaged with this one's.
+        looks: at each image.
         opened: the run's data set, decoded at its size, where it is open already.
 
     Raises:
-        UsageError: unknown part, or other classes than the run's.
+        UsageError: unknown part, other classes than the run's, or runs that do not go together.
         DataError: no run, no image in that part, too little memory, or a loader process ended.
     """
     if split not in SPLITS:
         raise UsageError(f"--split: {split!r} is unknown; allowed are {', '.join(SPLITS)}")
-    run = RunDirectory(run_dir)
-    config, classes = run.read_config()
-    if num_workers is not None:
-        config = replace(config, data=replace(config.data, num_workers=num_workers))
-    model, tasks = load_model(run, config, classes)
-    data = open_new_data(run, root) if split == NEW else open_run_data(run, root, opened=opened)
-    if split == "test":
-        _check_tested(config, data)
     device = pick_device(accelerator)
-    part = "test" if split == NEW else split
-    loader = assembly.make_eval_loader(config, data, tasks, part)
-    for message in data.messages if split == NEW else ():
+    members = [Member.open(path, num_workers, device) for path in (run_dir, *others)]
+    first = members[0]
+    tasks = common_tasks(first.tasks, {str(one.run.path): one.tasks for one in members[1:]})
+    new = split == NEW
+    data = open_new_data(first.run, root) if new else open_run_data(first.run, root, opened=opened)
+    if split == "test":
+        _check_tested(first.config, data)
+    part = "test" if new else split
+    for member in members[1:]:
+        check_member(member, first, data, part)
+    loaders = [assembly.make_eval_loader(one.config, data, one.tasks, part) for one in members]
+    for message in data.messages if new else ():
         print(message, file=sys.stderr)
     with explained(DataError, memory="take another --accelerator"):
-        found = measure(model.to(device), tasks, loader, device)
-    run.write_metrics(split, found.metrics)
-    run.write_scores(
-        split,
-        [{"image": data.dataset.name(number), **values} for number, values in found.scores.items()],
-    )
-    for name, counts in found.confusion.items():
-        names = classes.label if tasks[name].LABEL == "label" else classes.mask
-        write_confusion(confusion_file(run.path, name, split), Confusion(names, counts))
-    with SummaryWriter(str(run.path)) as events:
-        for name, value in found.metrics.items():
-            if isinstance(value, float):
-                events.add_scalar(f"{split}/{name}", value, run.best_metrics()[0])
+        found = measure(averaging(members, tasks, looks), tasks, loaders, device)
+    _write(first, tasks, data, measured_name(split, others, looks), found)
     return found.metrics
+
+
+def measured_name(split: str, others: Sequence[Any], looks: Looks) -> str:
+    """What stands in the names of the files of an evaluation."""
+    if others:
+        return f"{split}-ensemble"
+    return split if looks == ONCE else f"{split}-tta"
+
+
+def _write(
+    first: Member, tasks: Mapping[str, Task], data: assembly.Data, name: str, found: Measured
+) -> None:
+    run = first.run
+    run.write_metrics(name, found.metrics)
+    scores = found.scores.items()
+    run.write_scores(
+        name, [{"image": data.dataset.name(number), **values} for number, values in scores]
+    )
+    for task, counts in found.confusion.items():
+        labels = tasks[task].LABEL == "label"
+        names = first.classes.label if labels else first.classes.mask
+        write_confusion(confusion_file(run.path, task, name), Confusion(names, counts))
+    with SummaryWriter(str(run.path)) as events:
+        for key, value in found.metrics.items():
+            if isinstance(value, float):
+                events.add_scalar(f"{name}/{key}", value, run.best_metrics()[0])
 
 
 def _check_tested(config: Config, data: assembly.Data) -> None:

@@ -276,6 +276,18 @@ class Task(ABC):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(counts[..., 0] / counts[..., 1])
 
+    def mirrored(self, output: Tensor) -> Tensor:
+        """The head's output for a mirrored image, as it would be for the image itself.
+
+        Args:
+            output: (N, K, H, W) of dense tasks, (N, K) of others.
+        """
+        return output.flip(-1) if self.head.kind == "dense" else output
+
+    def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
+        """One output out of several for the same images, of equal shapes."""
+        return torch.stack([one.float() for one in outputs]).mean(dim=0)
+
     def confusion(self, prediction: Tensor, value: Tensor) -> Tensor | None:
         """How often each true class (row) was taken for each (column), int64 (K, K).
 

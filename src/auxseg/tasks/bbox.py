@@ -69,6 +69,10 @@ class BoundingBox(Task):
         square = ((box - value) * PAPER_SIZE).square().mean(dim=1)
         return {"l2": square, "iou": box_iou(box, value)}
 
+    def mirrored(self, output: Tensor) -> Tensor:
+        x_min, y_min, x_max, y_max = to_box(output).unbind(dim=1)
+        return to_output(torch.stack([1 - x_max, y_min, 1 - x_min, y_max], dim=1))
+
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> tuple[float, ...]:
         """xyxy in the photo's pixels, inside the photo, xmin ≤ xmax and ymin ≤ ymax."""
         height, width = size
@@ -94,6 +98,11 @@ class BoundingBox(Task):
 def to_box(prediction: Tensor) -> Tensor:
     """The head's output → xyxy: zero stands for the image's centre, so training starts there."""
     return prediction + 0.5
+
+
+def to_output(box: Tensor) -> Tensor:
+    """The head's output that means a box: :func:`to_box` back."""
+    return box - 0.5
 
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:

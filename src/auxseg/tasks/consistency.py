@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import UsageError
+from auxseg.tasks.averages import mean_softmax
 from auxseg.tasks.base import MetricInfo, MetricValue, Remarks, Task, TaskMetrics
 from auxseg.tasks.missed import listed
 from auxseg.tasks.pooled import PooledMetrics, known
@@ -160,6 +161,9 @@ class Consistency(Task):
             prediction, value.long(), ignore_index=IGNORE_INDEX, reduction="none"
         )
         return pixels.flatten(1).mean(dim=1)
+
+    def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
+        return mean_softmax(outputs)
 
     def metrics(self) -> TaskMetrics:
         """``agreement`` over confident pixels; ``confident``, their share of all pixels."""

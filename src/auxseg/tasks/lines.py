@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from auxseg.tasks.averages import mean_sigmoid
 from auxseg.tasks.base import Task, TaskMetrics
 from auxseg.tasks.pooled import PooledMetrics, binary_counts, f1, known
 from auxseg.types import HeadSpec
@@ -43,6 +46,9 @@ class Lines(Task):
         sums = torch.stack([(pixels * side).sum(1) for side in sides])
         counts = torch.stack([side.sum(1) for side in sides])
         return (sums / counts.clamp_min(1)).sum(0) / (counts > 0).sum(0).clamp_min(1)
+
+    def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
+        return mean_sigmoid(outputs)
 
     def metrics(self) -> TaskMetrics:
         """``f1``; None where there is no line at all, found or true."""

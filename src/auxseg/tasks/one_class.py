@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from auxseg.tasks.averages import mean_softmax
 from auxseg.tasks.base import LabelledMean, MetricValue, Task, TaskMetrics
 
 
@@ -19,6 +22,9 @@ class OneClass(Task):
 
     def metrics(self) -> TaskMetrics:
         return OneClassMetrics()
+
+    def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
+        return mean_softmax(outputs)
 
     def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
         """``accuracy``: 1 where the class is right, else 0."""

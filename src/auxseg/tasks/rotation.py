@@ -74,6 +74,9 @@ class Rotation(OneClass):
         )
         return Example(view, Target(torch.tensor(turns), images.counted))
 
+    def mirrored(self, output: Tensor) -> Tensor:
+        return output[:, [0, 3, 2, 1]]  # left is right
+
     def target(self, images: LabelledImages) -> Target:
         """Value int64 (N,), 0: as they are, images are not turned."""
         return Target(torch.zeros_like(images.index), images.counted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import cv2
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import DataError, UsageError
+from auxseg.tasks.averages import mean_softmax
 from auxseg.tasks.base import (
     MetricInfo,
     MetricValue,
@@ -146,6 +148,9 @@ class Segmentation(Task):
         hits, actual = count(true, seen & (found == true)), count(true, seen)
         union = actual + count(found, seen) - hits
         return torch.stack([hits, union, actual], dim=2).flatten(1)
+
+    def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
+        return mean_softmax(outputs)
 
     def confusion(self, prediction: Tensor, value: Tensor) -> Tensor:
         seen = value != IGNORE_INDEX

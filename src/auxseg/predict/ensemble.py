@@ -1,0 +1,56 @@
+"""Several networks that answer as one, each of them looking several times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from torch import Tensor
+
+from auxseg.errors import UsageError
+from auxseg.predict.network import Network, Outputs
+from auxseg.runs.averaging import Change, Looks, combined
+from auxseg.runs.members import common_tasks
+
+
+class Ensemble(Network):
+    """The mean answer of networks.
+
+    Args:
+        members: runs or exported files by their names, the first one first; of one size.
+        looks: of each of them at every photo.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+
+    def __init__(self, members: Mapping[str, Network], looks: Looks) -> None:
+        (name, first), *others = members.items()
+        for other, network in others:
+            if network.size != first.size:
+                raise UsageError(
+                    f"--with: {other} sees {network.size}×{network.size} pixels, and {name} "
+                    f"{first.size}×{first.size}"
+                )
+        self.members, self.looks = tuple(members.values()), looks
+        self.tasks = common_tasks(first.tasks, {one: network.tasks for one, network in others})
+        self.preset, self.size = first.preset, first.size
+        parts = [looks.key, *(network.checksum for network in self.members)]
+        self.checksum = blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+    def __call__(
+        self, images: Tensor, *, attention: bool = False, seed: int | None = None
+    ) -> Outputs:
+        found = []
+        for network in self.members:
+
+            def answer(change: Change, network: Network = network) -> Mapping[str, Tensor]:
+                return network(change(images), seed=seed).tasks
+
+            found.append(self.looks.average(self.tasks, answer))
+        return Outputs(
+            {
+                name: combined(task, [outputs[name].cpu() for outputs in found])
+                for name, task in self.tasks.items()
+            }
+        )
