@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from auxseg.experiments.study.confirm import Confirmation, winners
-from auxseg.experiments.study.design import ALL_LABELS
+from auxseg.experiments.study.design import ALL_LABELS, Design
 from auxseg.experiments.study.results import Results, Row
 from auxseg.experiments.study.statistics import OPEN, Effect
 from auxseg.report.tables import MISSING, format_spread
@@ -152,14 +152,23 @@ def method(results: Results) -> list[str]:
         f"Target: {results.metric} of the validation images at {last}, never at the best one. "
         f"Seeds per system: {count}. A difference is the mean over seeds of (system − "
         f"{design.target} alone) with the same seed, such that more is better.",
-        "Intervals allow for other seeds and for other images. Those of one table hold together: "
-        f"with 95 % chance all {design.comparisons} differences between systems lie in theirs "
-        "(Bonferroni). A task helps or hurts where its interval leaves out 0.",
+        f"Intervals (95 %) allow for other seeds and for other images. {_together(design)}A task "
+        "helps or hurts where its interval leaves out 0.",
         "Δm: mean over all tasks of a system of the relative gain over networks trained on one "
         "task each."
         if design.alone
         else "",
     ]
+
+
+def _together(design: Design) -> str:
+    """What holds of all intervals of a table."""
+    if design.comparisons == 1:
+        return ""
+    return (
+        f"Those of one table hold together: with 95 % chance all {design.comparisons} differences "
+        "between systems lie in theirs (Bonferroni). "
+    )
 
 
 def as_json(results: Results, confirmed: Mapping[int | None, Confirmation]) -> dict[str, Any]:
