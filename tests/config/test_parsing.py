@@ -73,6 +73,7 @@ EXAMPLES = {
     "training.batch_size": ("7", 7),
     "training.seed": ("5", 5),
     "training.balancer": ("equal", "equal"),
+    "training.logger": ("tensorboard,csv", ("tensorboard", "csv")),
     "training.accelerator": ("cpu", "cpu"),
     "training.devices": ("2", 2),
 }

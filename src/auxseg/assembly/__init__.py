@@ -45,7 +45,7 @@ from auxseg.assembly.weights import (
     weights_licence,
 )
 from auxseg.balancing import BALANCERS
-from auxseg.config import CACHES, NON_FINITE
+from auxseg.config import CACHES, LOGGERS, NON_FINITE
 from auxseg.data import DATASETS
 from auxseg.models import ARCHITECTURES, DECODERS, checkpointing
 from auxseg.models.encoders import ENCODER_CHOICES, GREY
@@ -99,6 +99,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tasks.views": MODES,
     "training.balancer": tuple(BALANCERS),
     "training.checkpointing": checkpointing.MODES,
+    "training.logger": LOGGERS,
     "training.non_finite": NON_FINITE,
     "data.cache": CACHES,
     "training.precision": ("32-true", "bf16-mixed", "16-mixed"),

@@ -11,11 +11,12 @@ from auxseg.config.schema import (
     ModelConfig,
     TasksConfig,
 )
-from auxseg.config.training import NON_FINITE, TrainingConfig
+from auxseg.config.training import LOGGERS, NON_FINITE, TrainingConfig
 
 __all__ = [
     "CACHES",
     "GROUPS",
+    "LOGGERS",
     "NON_FINITE",
     "AugmentationConfig",
     "Config",

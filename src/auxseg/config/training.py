@@ -14,6 +14,8 @@ EPOCHS = 30
 #: How often a run of a number of steps is validated.
 VALIDATIONS = 20
 #: What ``training.non_finite`` allows.
+#: What ``training.logger`` allows.
+LOGGERS = ("tensorboard", "csv", "mlflow", "wandb")
 NON_FINITE = ("stop", "skip")
 
 
@@ -109,6 +111,19 @@ class TrainingConfig(Group):
         "none",
         "what of the forward pass is computed again in the backward pass to save memory: none, "
         "selective (all but convolutions), full (docs/performance.md)",
+    )
+    logger: tuple[str, ...] = option(
+        ("tensorboard",),
+        "where training is followed besides history.csv, by Lightning's loggers; mlflow and wandb "
+        "need their packages",
+        flag="logger",
+    )
+    log_images: int = option(
+        4,
+        "validation photos that TensorBoard shows after every validation, with truth and "
+        "prediction; 0 for none",
+        minimum=0,
+        maximum=64,
     )
     accelerator: str = option(
         "auto", "Lightning's accelerator: auto, cpu, gpu, …", flag="accelerator"

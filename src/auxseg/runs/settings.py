@@ -12,7 +12,7 @@ from auxseg.config import Config, plain
 MAY_DIFFER = frozenset(
     {
         *("training.accelerator", "training.checkpointing", "training.compile"),
-        "training.checkpoint_every",
+        *("training.checkpoint_every", "training.logger", "training.log_images"),
         *("data.num_workers", "data.root", "data.cache", "data.cache_dir", "data.cache_limit"),
     }
 )

@@ -138,10 +138,10 @@ class Keeper(Checkpoint):
             for step, found in numbered
         ]
         self.run.append_steps(rows)
-        if trainer.logger is not None:
+        for logger in trainer.loggers:
             for step, found in numbered:
                 numbers = {f"step/{name}": value for name, value in found.items()}
-                trainer.logger.log_metrics(numbers, step=step)
+                logger.log_metrics(numbers, step=step)
 
     def _keep_best(self, trainer: pl.Trainer, module: MultiTaskModule) -> None:
         value = module.validation[self.primary]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from auxseg import assembly
@@ -26,7 +27,9 @@ from auxseg.runs.settings import longer
 from auxseg.tasks import Task
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
+from auxseg.training.loggers import log_options, log_result
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.pictures import Pictures
 from auxseg.training.teacher import Teacher
 from auxseg.training.trainer import make_trainer
 
@@ -131,10 +134,14 @@ def _train(
     elif checkpoint != run.last:
         messages += (f"{run.last}: is damaged or missing; going on from {checkpoint}",)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
+    if config.training.log_images and validates(config):
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks.append(Pictures(config, data, config.training.log_images))
     if checkpoint is not None:
         _go_on(loaders[0], checkpoint)
     licence = assembly.weights_licence(model, config)
     if first_process(config):  # nothing is written before everything could be built
+        log_options(trainer.loggers, config)
         run.put_away(checkpoint)
         for message in () if quiet else (*messages, *_about(config, licence)):
             print(message, file=sys.stderr)
@@ -144,6 +151,7 @@ def _train(
     metrics = run.best_metrics()[1]
     if trainer.is_global_zero:
         run.write_metrics("val", metrics)
+        log_result(trainer.loggers, config, metrics)
     return Result(run.path, metrics, data)
 
 

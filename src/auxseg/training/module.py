@@ -336,12 +336,12 @@ class MultiTaskModule(pl.LightningModule):
         return moved
 
     def _log(self, values: Mapping[str, Any]) -> None:
-        """To TensorBoard and the progress bar; lists and missing values have no place there."""
+        """To the loggers; lists and missing values have no place there."""
         numbers = {
             name: float(value) for name, value in values.items() if isinstance(value, (int, float))
         }
-        if self.logger is not None:
-            self.logger.log_metrics(numbers, step=self.current_epoch + 1)
+        for logger in self.loggers:
+            logger.log_metrics(numbers, step=self.current_epoch + 1)
 
 
 def _add(means: nn.ModuleDict, name: str, losses: Tensor, present: Tensor | None = None) -> None:

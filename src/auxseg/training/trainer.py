@@ -14,7 +14,6 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import LambdaLR
 
 from auxseg.config import Config
@@ -23,6 +22,7 @@ from auxseg.runs.checkpoint import read_checkpoint, write_checkpoint
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
+from auxseg.training.loggers import make_loggers
 from auxseg.training.remarks import TellRemarks
 
 
@@ -48,6 +48,7 @@ def make_trainer(
         # Slurm itself requeues a job that ends with a status of its choice: see the docs.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     training, devices = config.training, config.training.devices
+    loggers = make_loggers(training.logger, run.path)
     try:
         return pl.Trainer(
             accelerator=training.accelerator,
@@ -57,7 +58,7 @@ def make_trainer(
             num_nodes=training.nodes,
             precision=training.precision,  # type: ignore[arg-type]
             max_epochs=training.last_epoch,
-            logger=Events(run.path, name="", version="", default_hp_metric=False),
+            logger=loggers,
             callbacks=callbacks,
             plugins=plugins,
             enable_progress_bar=bar,
@@ -107,13 +108,6 @@ class OnSchedule(Callback):
         rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
         for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor(scheduler.last_epoch)
-
-
-class Events(TensorBoardLogger):
-    """TensorBoard events without Lightning's ``hparams.yaml``: ``config.yaml`` says it all."""
-
-    def save(self) -> None:
-        self.experiment.flush()
 
 
 def _silence_lightning() -> None:
