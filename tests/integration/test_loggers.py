@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from auxseg.config import LOGGERS
@@ -45,6 +48,19 @@ def test_tensorboard_and_csv(cache: Path, tmp_path: Path) -> None:
     text = (run / "csv" / "version_0" / "hparams.yaml").read_text()
     assert "segnet-3task" in text
     assert "training.lr" in text
+
+
+def test_the_truth_is_shown_whatever_masks_training_sees(cache: Path, tmp_path: Path) -> None:
+    for labels in ((), ("--labels", "5")):
+        run = tmp_path / str(len(labels))
+        line = ("train", "segnet-1task", *TINY, "--epochs", "1", "--out", run)
+        auxseg(*line, *labels).succeeded()
+    truth = []
+    for run in (tmp_path / "0", tmp_path / "2"):
+        (picture,) = events(run).Images("val/photo, truth, prediction")
+        with Image.open(io.BytesIO(picture.encoded_image_string)) as image:
+            truth.append(np.array(image)[:, 36:72])
+    np.testing.assert_array_equal(*truth)
 
 
 def test_pictures_change_nothing(cache: Path, tmp_path: Path) -> None:

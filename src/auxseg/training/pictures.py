@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from auxseg import assembly
 from auxseg.config import Config
-from auxseg.data.loaders import Key
+from auxseg.data.loaders import Key, Reader
 from auxseg.tasks import draw_all
 from auxseg.training.module import MultiTaskModule
 from auxseg.types import NO_LABEL, LabelledImages, Sample
@@ -30,7 +30,8 @@ class Pictures(Callback):
     def __init__(self, config: Config, data: assembly.Data, count: int) -> None:
         val = data.split.val
         places = np.linspace(0, len(val) - 1, min(count, len(val))).round().astype(int)
-        self.config, self.reader = config, data.reader
+        self.config = config
+        self.reader = Reader(data.arrays)  # --labels hides no mask of validation photos
         self.numbers = [val[place] for place in dict.fromkeys(places.tolist())]
 
     @torch.no_grad()
