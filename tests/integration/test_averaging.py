@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from auxseg.errors import UsageError
 from auxseg.predict import load
+from auxseg.predict.ensemble import Ensemble
+from auxseg.predict.network import Network, Outputs
+from auxseg.runs.averaging import parse_looks
 
 from . import photos, runs
 from .command import TINY, auxseg
@@ -87,6 +91,28 @@ def test_what_does_not_go_together(pair: tuple[Path, Path], tmp_path: Path, trai
         auxseg(*line, "--with", larger).failed(2, str(larger), "64×64", "32×32")
         auxseg(*line, "--tta", "twice").failed(2, "--tta: 'twice'")
         auxseg(*line, "--with", tmp_path / "none").failed(1, str(tmp_path / "none"))
+
+
+def test_exported_files_answer_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "run.onnx"
+    auxseg("export", pair[0], "--out", file).succeeded()
+    photo = photos.photo(0, 64, 64)
+    both = load(pair[0], others=[pair[1]], tta=["flip", "0.75"]).predict(photo, probabilities=True)
+    found = load(file, others=[pair[1]], tta=["flip", "0.75"]).predict(photo, probabilities=True)
+    for one, other in zip(both.probabilities or (), found.probabilities or (), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_file_of_one_size_has_no_scales() -> None:
+    class Fixed(Network):
+        preset, tasks, size, any_size = "fixed", {}, 32, False
+
+        def __call__(self, *args: object, **settings: object) -> Outputs:
+            raise AssertionError
+
+    with pytest.raises(UsageError, match=r"fixed\.onnx takes pictures of 32×32 pixels only"):
+        Ensemble({"fixed.onnx": Fixed()}, parse_looks(["flip", "0.5"]))
 
 
 def test_no_run_is_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:

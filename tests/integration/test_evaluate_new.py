@@ -94,6 +94,18 @@ def test_a_class_that_the_run_does_not_know_is_named(run: Path, later: Path) -> 
     auxseg("evaluate", run, "--root", later).failed(2, "'square'", "background, disc, never")
 
 
+def test_classes_that_no_task_learned_do_not_matter(
+    original: tuple[Path, Path], later: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "alone"
+    line = ("train", "segnet-1task", "--data", "folder", "--root", original[0], *TINY_MODEL)
+    auxseg(*line, "--epochs", "1", "--out", run).succeeded()
+    table = (later / "labels.csv").read_text().replace("cat", "bird").replace("dog", "fish")
+    (later / "labels.csv").write_text(table)
+    auxseg("evaluate", run, "--root", later).succeeded()
+    auxseg("evaluate", original[1], "--root", later).failed(2, "'bird'", "cat, dog")
+
+
 def test_photos_that_were_added_to_the_run_s_own(
     original: tuple[Path, Path], run: Path, later: Path, tmp_path: Path
 ) -> None:

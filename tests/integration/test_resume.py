@@ -401,6 +401,7 @@ def test_metrics_of_weights_that_are_no_longer_the_best_are_dropped(
     monkeypatch.setattr(RunDirectory, "best_metrics", lambda run: (1, {"segmentation/iou": -1.0}))
     auxseg("train", "segnet-1task", "--out", short, "--resume", "--epochs", "3").succeeded()
     assert not (short / "metrics-test.json").exists()
+    assert not list(short.glob("confusion-*.csv"))
 
 
 def test_a_run_that_was_stopped_early_goes_on_as_if_it_was_not(

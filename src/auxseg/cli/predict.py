@@ -14,14 +14,13 @@ from auxseg.errors import AuxsegError, UsageError
 
 if TYPE_CHECKING:  # torch is imported only once something is to be predicted
     from auxseg.predict import Wanted
-    from auxseg.runs.averaging import Looks
 
 
 def predict(arguments: Sequence[str]) -> int:
     """write masks, overlays, classes and boxes of photos"""
     from auxseg.predict import find_images, load, predict_files
     from auxseg.report.attention import write_attention
-    from auxseg.runs.averaging import TTA_HELP, parse_looks
+    from auxseg.runs.averaging import TTA_HELP
 
     parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
@@ -90,8 +89,8 @@ def predict(arguments: Sequence[str]) -> int:
             f"--shard: {parsed.shard} is none of the {parsed.shards} parts, which count from 0"
         )
     paths = find_images(parsed.images, tell=lambda line: print(f"note: {line}", file=sys.stderr))
-    looks = parse_looks(parsed.tta)
-    predictor = load(parsed.run, parsed.accelerator, others=parsed.others or (), looks=looks)
+    further = {"others": parsed.others or (), "tta": parsed.tta or ()}
+    predictor = load(parsed.run, parsed.accelerator, **further)
     if parsed.attention and not predictor.attentive:
         raise UsageError(
             f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
@@ -100,7 +99,7 @@ def predict(arguments: Sequence[str]) -> int:
     failures, done = 0, 0
     out = Path(parsed.out)
     if parsed.cluster is not None:
-        return _on_cluster(parsed, out, wanted, looks)
+        return _on_cluster(parsed, out, wanted)
     shard = (parsed.shard, parsed.shards)
     total = len(paths[parsed.shard :: parsed.shards])
     found = predict_files(
@@ -148,7 +147,7 @@ def _wanted(parsed: argparse.Namespace, masks: bool) -> Wanted:
     return Wanted(parsed.attention, parsed.probabilities, parsed.polygons)
 
 
-def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted, looks: Looks) -> int:
+def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
     """Predicts all shards as jobs of a cluster."""
     from auxseg.experiments.launchers import Cluster
     from auxseg.experiments.shards import Shard, predict_on
@@ -157,7 +156,7 @@ def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted, looks: Lo
     shard = Shard(
         run=str(Path(parsed.run).absolute()),
         others=tuple(str(Path(other).absolute()) for other in parsed.others or ()),
-        looks=looks,
+        tta=parsed.tta or (),
         images=tuple(str(Path(image).absolute()) for image in parsed.images),
         out=out.absolute(),
         number=0,

@@ -10,7 +10,6 @@ from auxseg.errors import DataError, UnreadableImageError
 from auxseg.experiments.launchers import Launcher, run_all
 from auxseg.predict import PLAIN, Wanted, find_images, load, predict_files
 from auxseg.report.attention import write_attention
-from auxseg.runs.averaging import ONCE, Looks
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Shard:
         count: of all parts.
         wanted: what is written of each photo.
         others: further runs or files, whose answers are averaged with the first one's.
-        looks: of each of them at every photo.
+        tta: further looks of each of them at every photo.
     """
 
     run: str
@@ -36,7 +35,7 @@ class Shard:
     batch_size: int = 8
     wanted: Wanted = PLAIN
     others: tuple[str, ...] = ()
-    looks: Looks = ONCE
+    tta: tuple[str, ...] = ()
 
 
 def predict_shard(shard: Shard) -> str:
@@ -49,7 +48,7 @@ def predict_shard(shard: Shard) -> str:
     own = paths[shard.number :: shard.count]
     failures = []
     for result in predict_files(
-        load(shard.run, shard.accelerator, others=shard.others, looks=shard.looks),
+        load(shard.run, shard.accelerator, others=shard.others, tta=shard.tta),
         paths,
         shard.out,
         wanted=shard.wanted,

@@ -26,6 +26,12 @@ class Ensemble(Network):
 
     def __init__(self, members: Mapping[str, Network], looks: Looks) -> None:
         (name, first), *others = members.items()
+        for one, network in members.items():
+            if looks.scales and not network.any_size:
+                raise UsageError(
+                    f"--tta: {one} takes pictures of {network.size}×{network.size} pixels only, so "
+                    "that there are no other scales"
+                )
         for other, network in others:
             if network.size != first.size:
                 raise UsageError(

@@ -46,6 +46,11 @@ class Metadata:
     size: int
     content: dict[str, Any]
 
+    @property
+    def any_size(self) -> bool:
+        """Whether the file takes pictures of other sizes as well."""
+        return isinstance(self.content.get("input", {}).get("sizes", ""), str)
+
     @classmethod
     def parse(cls, text: str | None, path: Path) -> Metadata:
         """Reads the JSON block; raises :class:`DataError` where the file is not ours or newer."""
@@ -96,7 +101,7 @@ class OnnxNetwork(Network):
         properties = self.session.get_modelmeta().custom_metadata_map
         self.metadata = Metadata.parse(properties.get(PROPERTY), path)
         self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.size = self.metadata.size
+        self.size, self.any_size = self.metadata.size, self.metadata.any_size
 
     def __call__(
         self, images: Tensor, *, attention: bool = False, seed: int | None = None
@@ -129,7 +134,7 @@ class TorchNetwork(Network):
             raise _damaged(path, "a program of torch.export", error) from None
         self.metadata = Metadata.parse(extra[EXTRA_FILE] or None, path)
         self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.size = self.metadata.size
+        self.size, self.any_size = self.metadata.size, self.metadata.any_size
         self.device = device
         if device.type != "cpu":
             program = move_to_device_pass(program, device)

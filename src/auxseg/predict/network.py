@@ -43,6 +43,7 @@ class Network(ABC):
         size: S, the square size of its pictures in pixels.
         attentive: whether it can show attention masks.
         stride: pictures are padded to a multiple of it, of which attention masks show the padding.
+        any_size: whether it also takes pictures of other sizes.
         checksum: of its weights: tells it from every other network.
     """
 
@@ -51,6 +52,7 @@ class Network(ABC):
     size: int
     attentive: bool = False
     stride: int = 1
+    any_size: bool = True
     checksum: str = ""
 
     @abstractmethod

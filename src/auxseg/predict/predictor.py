@@ -19,7 +19,7 @@ from auxseg.predict.arrays import as_photo
 from auxseg.predict.ensemble import Ensemble
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
-from auxseg.runs.averaging import ONCE, Looks
+from auxseg.runs.averaging import ONCE, parse_looks
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
 from auxseg.tasks.enlarge import Probabilities
@@ -234,7 +234,7 @@ def load(
     accelerator: str = "auto",
     *,
     others: Sequence[str | Path] = (),
-    looks: Looks = ONCE,
+    tta: Sequence[str] = (),
 ) -> Predictor:
     """Loads a run or an exported file: ``auxseg.load("runs/pets").predict("cat.jpg").mask``.
 
@@ -243,14 +243,14 @@ def load(
         accelerator: auto, cpu, gpu or mps. An ONNX file runs on the GPU where onnxruntime was
             installed with one, else on the CPU.
         others: further runs or files, whose answers are averaged with this one's.
-        looks: of each of them at every photo, see :class:`auxseg.runs.averaging.Looks`.
+        tta: further looks of each of them at every photo: ``flip``, and scales such as ``0.75``.
 
     Raises:
         DataError: there is no such thing, or it is damaged.
         UsageError: the accelerator cannot be used, onnxruntime is missing, or the networks do not
             go together.
     """
-    device = pick_device(accelerator)
+    device, looks = pick_device(accelerator), parse_looks(tta)
     networks = {str(one): _open(Path(one), device) for one in (path, *others)}
     if len(networks) == 1 and looks == ONCE:
         return Predictor(networks[str(path)])

@@ -63,7 +63,9 @@ def open_new_data(run: RunDirectory, root: str | None) -> assembly.Data:
     config, classes = run.read_config()
     config = assembly.measured(assembly.moved(config, root))
     data = replace(config.data, limit=None, labels=None, train_on="train")
-    dataset = in_classes_of(assembly.open_dataset(data), classes)
+    kinds = {TASKS[name].LABEL for name in config.tasks.names}
+    used = ClassNames(classes.mask, classes.label if "label" in kinds else ())
+    dataset = in_classes_of(assembly.open_dataset(data), used)
     kept = run.read_split()
     known = {} if kept is None else kept.parts
     names = [dataset.name(number) for number in range(len(dataset))]

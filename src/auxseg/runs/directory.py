@@ -40,12 +40,11 @@ class RunDirectory:
     """Names, reads and writes the files of one run.
 
     ``config.yaml`` (with the data's class names and auxseg's version), ``split.csv`` (the part of
-    every image, by name), ``history.csv`` (a row per completed epoch),
-    ``metrics-SPLIT.json``, ``images-SPLIT.csv`` (metrics of single images), ``steps.csv`` (losses
-    and weights of every step), ``validation.npz`` (what each validation image added to the primary
-    metric in every epoch), ``checkpoints/best.safetensors`` (weights only),
-    ``checkpoints/last.ckpt`` (all that resuming needs), ``checkpoints/previous.ckpt`` (the one
-    before, for the case that the last one is damaged) and the TensorBoard events.
+    every image, by name), ``history.csv`` (a row per completed epoch), ``metrics-SPLIT.json``,
+    ``images-SPLIT.csv`` (metrics of single images), ``confusion-TASK-SPLIT.csv``, ``steps.csv``
+    (losses and weights of every step), ``validation.npz`` (what each validation image added to the
+    primary metric in every epoch), ``checkpoints/best.safetensors`` (weights only), ``last.ckpt``
+    (all that resuming needs) and ``previous.ckpt`` beside it, and the TensorBoard events.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -294,8 +293,9 @@ class RunDirectory:
         return read_counts_file(self.test_file)
 
     def drop_metrics(self) -> None:
-        """Removes what was measured with the best weights, which are about to be others."""
-        for stale in (*self.path.glob("metrics-*.json"), *self.path.glob("images-*.csv")):
+        """Removes what was measured with the best weights, which are about to change."""
+        kinds = ("metrics-*.json", "images-*.csv", "confusion-*.csv")
+        for stale in (file for kind in kinds for file in self.path.glob(kind)):
             stale.unlink()
 
     # -- weights --------------------------------------------------------------------------------
