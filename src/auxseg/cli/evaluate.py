@@ -42,6 +42,11 @@ def evaluate(arguments: Sequence[str]) -> int:
         help="further runs (A,B) whose answers are averaged with this one's",
     )
     parser.add_argument("--tta", type=tuple[str, ...], help=TTA_HELP)
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="measure segmentation at the photos' own size, with the masks as they are in files",
+    )
     parsed = parser.parse(arguments)
     looks = parse_looks(parsed.tta)
     split = parsed.split or default_split(parsed.run, parsed.root)
@@ -53,7 +58,9 @@ def evaluate(arguments: Sequence[str]) -> int:
         num_workers=parsed.num_workers,
         others=parsed.others or (),
         looks=looks,
+        native=parsed.native,
     )
+    name = measured_name(split, parsed.others or (), looks, parsed.native)
     print_metrics(metrics, Path(parsed.run))
-    print_classes(Path(parsed.run), measured_name(split, parsed.others or (), looks))
+    print_classes(Path(parsed.run), name)
     return 0

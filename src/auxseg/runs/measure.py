@@ -25,7 +25,9 @@ from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
 from auxseg.runs.data import is_new, open_new_data, open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.members import Answer, Member, averaging, check_member, common_tasks
+from auxseg.runs.native import confusion_at_native_size, native_metrics
 from auxseg.tasks import MetricValue, Task, completed
+from auxseg.tasks.segmentation import Segmentation
 
 #: Labelled images that a run was started without.
 NEW = "new"
@@ -116,13 +118,15 @@ def evaluate(
     num_workers: int | None = None,
     others: Sequence[str | Path] = (),
     looks: Looks = ONCE,
+    native: bool = False,
     opened: assembly.Data | None = None,
 ) -> dict[str, MetricValue]:
     """Evaluates a run's best weights.
 
     Writes ``metrics-SPLIT.json``, ``images-SPLIT.csv`` and, of tasks with classes,
     ``confusion-TASK-SPLIT.csv``; TensorBoard gets the same numbers, behind the split's name, at the
-    best epoch. Behind SPLIT stands ``-ensemble`` with other runs, ``-tta`` with further looks.
+    best epoch. Behind SPLIT stands ``-ensemble`` with other runs, ``-tta`` with further looks,
+    ``-native`` at the photos' own size.
 
     Args:
         split: train, val, test, or new: the images that the run was started without, which may
@@ -131,6 +135,8 @@ def evaluate(
         num_workers: loader processes; by default as many as in training.
         others: further runs, whose answers are averaged with this one's.
         looks: at each image.
+        native: measure segmentation alone, at the photos' own size and with the masks as they are
+            in the files.
         opened: the run's data set, decoded at its size, where it is open already.
 
     Raises:
@@ -154,16 +160,34 @@ def evaluate(
     for message in data.messages if new else ():
         print(message, file=sys.stderr)
     with explained(DataError, memory="take another --accelerator"):
-        found = measure(averaging(members, tasks, looks), tasks, loaders, device)
-    _write(first, tasks, data, measured_name(split, others, looks), found)
+        answer = averaging(members, tasks, looks)
+        if native:
+            found = _measure_native(answer, tasks, loaders, device, data)
+        else:
+            found = measure(answer, tasks, loaders, device)
+    _write(first, tasks, data, measured_name(split, others, looks, native), found)
     return found.metrics
 
 
-def measured_name(split: str, others: Sequence[Any], looks: Looks) -> str:
+def _measure_native(
+    answer: Answer,
+    tasks: Mapping[str, Task],
+    loaders: Sequence[DataLoader[Any]],
+    device: torch.device,
+    data: assembly.Data,
+) -> Measured:
+    task = tasks.get(Segmentation.NAME)
+    if not isinstance(task, Segmentation):
+        raise UsageError("--native: the run has no segmentation")
+    counts = confusion_at_native_size(answer, task, loaders, device, data.dataset)
+    metrics, scores = native_metrics(task, counts)
+    return Measured(metrics, scores, {task.NAME: np.sum(list(counts.values()), axis=0)})
+
+
+def measured_name(split: str, others: Sequence[Any], looks: Looks, native: bool = False) -> str:
     """What stands in the names of the files of an evaluation."""
-    if others:
-        return f"{split}-ensemble"
-    return split if looks == ONCE else f"{split}-tta"
+    kind = "-ensemble" if others else "" if looks == ONCE else "-tta"
+    return f"{split}{kind}{'-native' * native}"
 
 
 def _write(

@@ -1,0 +1,89 @@
+"""Segmentation measured at the photos' own size, where its masks are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from auxseg.data.base import Dataset
+from auxseg.errors import DataError
+from auxseg.runs.members import Answer
+from auxseg.tasks import MetricValue
+from auxseg.tasks.base import confusion_counts
+from auxseg.tasks.segmentation import Segmentation
+from auxseg.types import IGNORE_INDEX
+
+#: Photos are decoded by so many threads.
+THREADS = 4
+
+
+@torch.inference_mode()
+def confusion_at_native_size(
+    answer: Answer,
+    task: Segmentation,
+    loaders: Sequence[DataLoader[Any]],
+    device: torch.device,
+    dataset: Dataset,
+) -> dict[int, np.ndarray]:
+    """Which class was taken for which, of every photo with a mask.
+
+    Logits are enlarged to the photo's size and compared there, as in predicting
+    (:meth:`Segmentation.decode`); the mask is the one in the file, not a shrunken one.
+
+    Returns:
+        the photo's number → int64 (K, K), row: the truth, column: the prediction.
+    """
+    classes, found = len(task.classes.mask), {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for batches in zip(*loaders, strict=True):
+            moved = [batch.to(device) for batch in batches]
+            target = moved[0].targets[task.NAME]
+            logits = answer(moved)[task.NAME].float().cpu()
+            rows = target.present.nonzero()[:, 0].tolist()
+            numbers = [int(moved[0].index[row]) for row in rows]
+            masks = pool.map(lambda number: dataset.read(number).mask, numbers)
+            for row, number, mask in zip(rows, numbers, masks, strict=True):
+                if mask is not None:
+                    found[number] = _counts(task, logits[row], mask, classes)
+    return found
+
+
+def _counts(task: Segmentation, logits: Tensor, mask: np.ndarray, classes: int) -> np.ndarray:
+    predicted = task.decode(logits, (mask.shape[0], mask.shape[1]))
+    seen = torch.from_numpy(mask != IGNORE_INDEX)
+    counts = confusion_counts(
+        torch.from_numpy(predicted)[seen], torch.from_numpy(mask)[seen], classes
+    )
+    return counts.numpy()
+
+
+def native_metrics(
+    task: Segmentation, confusion: dict[int, np.ndarray]
+) -> tuple[dict[str, MetricValue], dict[int, dict[str, float]]]:
+    """Segmentation's metrics over all photos, and the IoU of each.
+
+    Raises:
+        DataError: no photo has a mask.
+    """
+    if not confusion:
+        raise DataError("--native: no photo of this part has a mask")
+    whole = np.sum(list(confusion.values()), axis=0)
+    metrics = {f"{task.NAME}/{key}": value for key, value in task.pooled(_sums(whole)).items()}
+    scores = {
+        number: {f"{task.NAME}/iou": float(task.pool(_sums(counts).reshape(-1, 3)[:, :2].ravel()))}
+        for number, counts in confusion.items()
+    }
+    return metrics, scores
+
+
+def _sums(counts: np.ndarray) -> np.ndarray:
+    """Intersection, union and mask of each class, as :meth:`Segmentation.pixels`: (3K,)."""
+    hits, actual = np.diag(counts), counts.sum(axis=1)
+    union = actual + counts.sum(axis=0) - hits
+    return np.stack([hits, union, actual], axis=1).ravel()
