@@ -107,7 +107,8 @@ def test_every_task_s_picture_is_written(run: Path, tmp_path: Path) -> None:
     auxseg("predict", run, tmp_path / "in", "--out", out).succeeded()
     kinds = ("mask", "overlay", *FURTHER)
     names = {f"{stem}_{kind}.png" for stem in ("wide", "tall") for kind in kinds}
-    assert {path.name for path in out.iterdir()} == names | {"predictions.json", ".predicted.jsonl"}
+    tables = {"predictions.json", "areas.csv", ".predicted.jsonl"}
+    assert {path.name for path in out.iterdir()} == names | tables
     for stem, shape in (("wide", (50, 90, 3)), ("tall", (71, 33, 3))):
         for task in FURTHER:
             found = picture(out / f"{stem}_{task}.png")

@@ -211,7 +211,7 @@ def test_the_split_of_other_photos_is_told(here: tuple[Path, Path], tmp_path: Pa
     root = photos.folder(tmp_path / "others", count=3)
     for path in [*root.glob("*/*")]:
         path.rename(path.with_stem(f"other-{path.stem}"))
-    outcome = auxseg("evaluate", run, "--root", root)
+    outcome = auxseg("evaluate", run, "--split", "test", "--root", root)
     outcome.failed(1, str(run / "split.csv"), "none of its 10 images", "00.jpg")
 
 

@@ -213,7 +213,8 @@ def test_every_task_s_picture_is_written(all_tasks: Path, tmp_path: Path) -> Non
     auxseg("predict", all_tasks, folder, "--out", out).succeeded()
     kinds = ("mask", "overlay", *OWN_PICTURE)
     names = {f"{stem}_{kind}.png" for stem in ("wide", "tall") for kind in kinds}
-    assert {path.name for path in out.iterdir()} == names | {"predictions.json", ".predicted.jsonl"}
+    tables = {"predictions.json", "areas.csv", ".predicted.jsonl"}
+    assert {path.name for path in out.iterdir()} == names | tables
     for stem, shape in (("wide", (50, 90, 3)), ("tall", (71, 33, 3))):
         for task in (*OWN_PICTURE, "overlay"):
             found = picture(out / f"{stem}_{task}.png")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
 from auxseg.errors import DataError
-from auxseg.tasks import segmentation
+from auxseg.tasks import enlarge
 from auxseg.tasks.base import MetricValue
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import IGNORE_INDEX, ClassNames, LabelledImages, Sample, Target
@@ -180,12 +180,12 @@ def test_decode_enlarges_to_the_photo() -> None:
 def test_decoding_in_strips_is_decoding_at_once(
     size: tuple[int, int], strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segmentation, "_STRIP", strip)
+    monkeypatch.setattr(enlarge, "_STRIP", strip)
     logits = torch.randn(5, 32, 24)
     whole = torch.nn.functional.interpolate(
         logits[None].double(), size, mode="bilinear", align_corners=False
     )[0]
-    found = segmentation.largest_enlarged(logits, size)
+    found = enlarge.largest_enlarged(logits, size)
     assert found.dtype == torch.uint8
     chosen = whole.gather(0, found.long()[None])[0]
     # Where two classes are equal up to rounding, either may win.
