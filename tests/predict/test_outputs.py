@@ -320,6 +320,16 @@ def assert_labelme(mask: np.ndarray, path: Path) -> None:
     np.testing.assert_array_equal(by_labelme(content), mask)
 
 
+def test_a_photo_called_as_a_file_of_all_photos(photos: list[Path], tmp_path: Path) -> None:
+    renamed = [photos[0].with_name("predictions.png"), photos[2].with_name("coco.png")]
+    for old, new in zip((photos[0], photos[2]), renamed, strict=True):
+        old.rename(new)
+    out = tmp_path / "out"
+    assert list(predicted(renamed, out, polygons="labelme")) == ["predictions_2", "coco_2"]
+    assert len(json.loads((out / "predictions.json").read_text())) == 2
+    assert json.loads((out / "coco_2.json").read_text())["shapes"]
+
+
 def test_labelme_s_file_finds_its_photo(photos: list[Path], tmp_path: Path) -> None:
     predicted(photos, tmp_path / "out", polygons="labelme")
     for stem, photo in zip(("cat", "cat_2", "dog"), photos, strict=True):

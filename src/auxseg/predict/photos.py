@@ -9,6 +9,9 @@ from pathlib import Path
 from auxseg.data.files import IMAGE_ENDINGS, is_image, left_out, list_files
 from auxseg.errors import UsageError
 
+#: Names of files about all photos: LabelMe's file of a photo is called NAME.json.
+_OF_ALL = ("predictions", "coco")
+
 #: Bytes of a stem. File systems take names of 255; an ending, a number and a temporary name follow.
 _LONGEST = 180
 
@@ -75,10 +78,11 @@ def _short(stem: str) -> str:
 def output_names(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for every photo's files: its stem, numbered where two photos share one.
 
-    A stem so long that no ending would fit behind it is cut.
+    So is one that would fall together with a file of all photos, such as ``predictions.json``. A
+    stem so long that no ending would fit behind it is cut.
     """
     names: dict[Path, str] = {}
-    taken: set[str] = set()
+    taken = set(_OF_ALL)
     for path in paths:
         stem, number = _short(path.stem), 2
         name = stem
