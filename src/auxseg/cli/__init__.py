@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(given: list[str]) -> int:
     """Runs a verb; returns its exit status."""
     try:
-        status = _dispatch(given)
+        with _stop_unwrapped():
+            status = _dispatch(given)
         if sys.stdout is not None:  # closed by the caller: `auxseg … >&-`
             sys.stdout.flush()
         return status
@@ -68,6 +69,26 @@ def _run(given: list[str]) -> int:
         _drop_output()
         print("auxseg: standard output: cannot be written (no space left)", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _stop_unwrapped() -> Iterator[None]:
+    """Raises a stop that another error hides.
+
+    What a signal raises while a module is imported, Python 3.11 may wrap: in a RuntimeError where a
+    class is being made. Packages wrap such errors, too.
+    """
+    try:
+        yield
+    except AuxsegError:
+        raise
+    except Exception as error:
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, (Preempted, KeyboardInterrupt)):
+                raise behind from None
+            behind = behind.__cause__ or behind.__context__
+        raise
 
 
 def _drop_output() -> None:

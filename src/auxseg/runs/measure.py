@@ -24,6 +24,7 @@ from auxseg.runs.averaging import ONCE, Looks
 from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
 from auxseg.runs.data import is_new, open_new_data, open_run_data
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.events import writing_events
 from auxseg.runs.members import Answer, Member, averaging, check_member, common_tasks
 from auxseg.runs.native import confusion_at_native_size, native_metrics
 from auxseg.tasks import MetricValue, Task, completed
@@ -203,7 +204,7 @@ def _write(
         labels = tasks[task].LABEL == "label"
         names = first.classes.label if labels else first.classes.mask
         write_confusion(confusion_file(run.path, task, name), Confusion(names, counts))
-    with SummaryWriter(str(run.path)) as events:
+    with writing_events(run.path), SummaryWriter(str(run.path)) as events:
         for key, value in found.metrics.items():
             if isinstance(value, float):
                 events.add_scalar(f"{name}/{key}", value, run.best_metrics()[0])

@@ -22,6 +22,7 @@ from auxseg.processes import first_of_several
 from auxseg.runs.checkpoint import position, read_checkpoint
 from auxseg.runs.data import check_bare, open_training_data
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.events import writing_events
 from auxseg.runs.lock import locked
 from auxseg.runs.settings import longer
 from auxseg.tasks import Task
@@ -147,11 +148,12 @@ def _train(
             print(message, file=sys.stderr)
         run.write_split(data.parts)
         run.write_config(config, dataset.classes, version("auxseg"), data.counts, licence)
-    _fit(trainer, module, loaders, checkpoint)
-    metrics = run.best_metrics()[1]
-    if trainer.is_global_zero:
-        run.write_metrics("val", metrics)
-        log_result(trainer.loggers, config, metrics)
+    with writing_events(run.path):
+        _fit(trainer, module, loaders, checkpoint)
+        metrics = run.best_metrics()[1]
+        if trainer.is_global_zero:
+            run.write_metrics("val", metrics)
+            log_result(trainer.loggers, config, metrics)
     return Result(run.path, metrics, data)
 
 
