@@ -63,11 +63,11 @@ def _wait(condition: Callable[[], bool]) -> None:
 def third_epoch(run: Path) -> bool:
     """Whether two epochs are complete: their rows, and after them the checkpoint, are written."""
     rows, checkpoint = run / "history.csv", run / "checkpoints" / "last.ckpt"
-    return (
-        checkpoint.is_file()
-        and len(runs.history(run)) == 2
-        and checkpoint.stat().st_mtime_ns > rows.stat().st_mtime_ns
-    )
+    try:
+        written = checkpoint.stat().st_mtime_ns
+    except FileNotFoundError:  # not yet, or just becoming the previous one
+        return False
+    return len(runs.history(run)) == 2 and written > rows.stat().st_mtime_ns
 
 
 def resume(run: Path) -> Outcome:
