@@ -93,6 +93,13 @@ def test_what_does_not_go_together(pair: tuple[Path, Path], tmp_path: Path, trai
         auxseg(*line, "--with", tmp_path / "none").failed(1, str(tmp_path / "none"))
 
 
+def test_attention_is_of_one_network_and_one_look(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    photo = photos.write(tmp_path / "cat.png", photos.photo(0, 64, 64))
+    line = ("predict", pair[1], photo, "--out", tmp_path / "out", "--attention")
+    auxseg(*line, "--tta", "flip").failed(2, "--attention", "no effect with --tta")
+    auxseg(*line, "--with", pair[0]).failed(2, "--attention", "no effect with --with")
+
+
 def test_exported_files_answer_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     file = tmp_path / "run.onnx"
@@ -125,3 +132,9 @@ def test_no_run_is_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:
         auxseg(*line, *split, "--epochs", "1", "--out", paths[-1]).succeeded()
     said = auxseg("evaluate", paths[0], "--with", paths[1])
     said.failed(1, str(paths[1]), "was trained on", "of the 2 images of test")
+    final = tmp_path / "final"
+    options = (*TINY[2:], "--split", "stratified", "--train-on", "train+val", "--epochs", "1")
+    line = ("train", "segnet-1task", "--data", "folder", "--root", root, *options)
+    auxseg(*line, "--out", final).succeeded()
+    said = auxseg("evaluate", paths[0], "--split", "val", "--with", final)
+    said.failed(1, str(final), "was trained on 3 of the 3 images of val")

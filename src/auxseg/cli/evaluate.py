@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from auxseg.cli.averaging import add_averaging
 from auxseg.cli.show import print_classes, print_metrics
 from auxseg.config.command_line import verb_parser
 
 
 def evaluate(arguments: Sequence[str]) -> int:
     """measure a run on a part of its data; metrics, classes and confusion are kept in the run"""
-    from auxseg.runs.averaging import TTA_HELP, parse_looks
+    from auxseg.runs.averaging import parse_looks
     from auxseg.runs.measure import SPLITS, default_split, measured_name
     from auxseg.runs.measure import evaluate as measure
 
@@ -35,13 +36,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         minimum=0,
         help="loader processes; by default as many as in training",
     )
-    parser.add_argument(
-        "--with",
-        dest="others",
-        type=tuple[str, ...],
-        help="further runs (A,B) whose answers are averaged with this one's",
-    )
-    parser.add_argument("--tta", type=tuple[str, ...], help=TTA_HELP)
+    add_averaging(parser, "runs")
     parser.add_argument(
         "--native",
         action="store_true",
@@ -56,11 +51,13 @@ def evaluate(arguments: Sequence[str]) -> int:
         root=parsed.root,
         accelerator=parsed.accelerator,
         num_workers=parsed.num_workers,
-        others=parsed.others or (),
+        others=parsed.others,
         looks=looks,
         native=parsed.native,
     )
-    name = measured_name(split, parsed.others or (), looks, parsed.native)
-    print_metrics(metrics, Path(parsed.run))
+    name = measured_name(split, parsed.others, looks, parsed.native)
+    # The table of the classes that follows has the others.
+    whole = {key: value for key, value in metrics.items() if not key.endswith("_per_class")}
+    print_metrics(whole, Path(parsed.run))
     print_classes(Path(parsed.run), name)
     return 0

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auxseg.cli.averaging import add_averaging
 from auxseg.config.command_line import verb_parser
 from auxseg.errors import AuxsegError, UsageError
 
@@ -20,7 +21,6 @@ def predict(arguments: Sequence[str]) -> int:
     """write masks, overlays, classes and boxes of photos"""
     from auxseg.predict import find_images, load, predict_files
     from auxseg.report.attention import write_attention
-    from auxseg.runs.averaging import TTA_HELP
 
     parser = verb_parser(
         "predict", predict, "auxseg predict runs/photos cat.jpg more/ --out predictions"
@@ -39,16 +39,11 @@ def predict(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--attention",
         action="store_true",
+        unless=("--with", "--tta"),
         help="also write every task's attention masks, as arrays (NAME_attention.npz, float16, "
         "megabytes per photo) and as a picture (NAME_attention.png)",
     )
-    parser.add_argument(
-        "--with",
-        dest="others",
-        type=tuple[str, ...],
-        help="further runs or files (A,B) whose answers are averaged with this one's",
-    )
-    parser.add_argument("--tta", type=tuple[str, ...], help=TTA_HELP)
+    add_averaging(parser, "runs or files")
     parser.add_argument(
         "--probabilities",
         help="also write the probability of every class at every pixel: png (a file of 16 bits per "
@@ -89,8 +84,7 @@ def predict(arguments: Sequence[str]) -> int:
             f"--shard: {parsed.shard} is none of the {parsed.shards} parts, which count from 0"
         )
     paths = find_images(parsed.images, tell=lambda line: print(f"note: {line}", file=sys.stderr))
-    further = {"others": parsed.others or (), "tta": parsed.tta or ()}
-    predictor = load(parsed.run, parsed.accelerator, **further)
+    predictor = load(parsed.run, parsed.accelerator, others=parsed.others, tta=parsed.tta)
     if parsed.attention and not predictor.attentive:
         raise UsageError(
             f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
@@ -155,8 +149,8 @@ def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
     launch = Cluster(parsed.cluster, out / "cluster", parsed.cluster_options)
     shard = Shard(
         run=str(Path(parsed.run).absolute()),
-        others=tuple(str(Path(other).absolute()) for other in parsed.others or ()),
-        tta=parsed.tta or (),
+        others=tuple(str(Path(other).absolute()) for other in parsed.others),
+        tta=parsed.tta,
         images=tuple(str(Path(image).absolute()) for image in parsed.images),
         out=out.absolute(),
         number=0,

@@ -13,10 +13,6 @@ from auxseg.tasks import Task
 
 #: What ``--tta`` takes beside scales.
 FLIP = "flip"
-TTA_HELP = (
-    "look at each image several times and average: flip (mirrored as well), further scales, or "
-    "both (flip,0.75,1.25)"
-)
 #: Scales that make sense.
 LEAST, MOST = 0.25, 4.0
 
@@ -37,11 +33,6 @@ class Looks:
 
     flip: bool = False
     scales: tuple[float, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """How often the network runs for an image."""
-        return (1 + len(self.scales)) * (1 + self.flip)
 
     @property
     def key(self) -> str:

@@ -106,7 +106,8 @@ def check_member(member: Member, first: Member, data: assembly.Data, part: str) 
     if kept is None or part == "train":
         return
     names = [data.dataset.name(number) for number in getattr(data.split, part)]
-    seen = [name for name in names if kept.parts.get(name) == "train"]
+    trained = member.config.data.train_on.split("+")
+    seen = [name for name in names if kept.parts.get(name) in trained]
     if seen:
         raise DataError(
             f"--with: {member.run.path} was trained on {len(seen)} of the {len(names)} images of "

@@ -15,7 +15,7 @@ from auxseg.data.base import Dataset
 from auxseg.errors import DataError
 from auxseg.runs.members import Answer
 from auxseg.tasks import MetricValue
-from auxseg.tasks.base import confusion_counts
+from auxseg.tasks.pooled import confusion_counts
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import IGNORE_INDEX
 

@@ -316,16 +316,6 @@ class Task(ABC):
         """Draws what :meth:`decode` returned over a photo, uint8 (H, W, 3) → the same."""
 
 
-def confusion_counts(found: Tensor, true: Tensor, classes: int) -> Tensor:
-    """Pairs of a true class (row) and the one found (column), counted: int64 (K, K).
-
-    Args:
-        found, true: class indices of the same shape, all of them below ``classes``.
-    """
-    pairs = classes * true.long() + found.long()
-    return torch.bincount(pairs.flatten(), minlength=classes**2).view(classes, classes)
-
-
 def draw_all(photo: np.ndarray, tasks: Mapping[str, Task], found: Mapping[str, Any]) -> np.ndarray:
     """Draws what was found, task by task, areas below lines below text; uint8 (H, W, 3).
 

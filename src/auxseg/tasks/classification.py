@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from auxseg.errors import DataError
-from auxseg.tasks.base import MetricInfo, confusion_counts
+from auxseg.tasks.base import MetricInfo
 from auxseg.tasks.one_class import OneClass, most_probable, write_in_corner
+from auxseg.tasks.pooled import confusion_counts
 from auxseg.types import ClassNames, HeadSpec, LabelledImages, Sample, Target
 
 

@@ -98,3 +98,13 @@ def known(value: np.ndarray | float) -> float | None:
     """A metric's value; None for NaN, which stands for nothing to measure."""
     number = float(value)
     return None if np.isnan(number) else number
+
+
+def confusion_counts(found: Tensor, true: Tensor, classes: int) -> Tensor:
+    """Pairs of a true class (row) and the one found (column), counted: int64 (K, K).
+
+    Args:
+        found, true: class indices of the same shape, all of them below ``classes``.
+    """
+    pairs = classes * true.long() + found.long()
+    return torch.bincount(pairs.flatten(), minlength=classes**2).view(classes, classes)

@@ -53,17 +53,17 @@ class Pictures(Callback):
         prepare = assembly.Prepare(views, None, assembly.EVALUATION_SEED)
         batch = module.transfer_batch_to_device(prepare(images), module.device, 0)
         outputs = module.kept.forward_views(batch.views, batch.routes)
+        drawn = {name: task for name, task in module.tasks.items() if task.LAYER is not None}
         rows = []
         for row in range(len(self.numbers)):
             sample = _sample(images, row)
             photo = sample.image
             size = (photo.shape[0], photo.shape[1])
-            truth = {name: task.label(sample) for name, task in module.tasks.items()}
+            truth = {name: task.label(sample) for name, task in drawn.items()}
             found = {
-                name: task.decode(outputs[name][row].float(), size)
-                for name, task in module.tasks.items()
+                name: task.decode(outputs[name][row].float(), size) for name, task in drawn.items()
             }
-            cells = [photo, *(draw_all(photo, module.tasks, one) for one in (truth, found))]
+            cells = [photo, *(draw_all(photo, drawn, one) for one in (truth, found))]
             rows.append(np.concatenate([_framed(cell) for cell in cells], axis=1))
         return np.concatenate(rows)
 
