@@ -25,7 +25,8 @@ from waiting import real_step, simulated_step, waited
 import auxseg.api
 from auxseg import assembly
 from auxseg.config import Config
-from auxseg.data.loaders import EpochSampler, Key
+from auxseg.data.keys import Key
+from auxseg.data.loaders import EpochSampler
 from auxseg.errors import AuxsegError
 from auxseg.report.tables import to_markdown
 from auxseg.tasks import Task

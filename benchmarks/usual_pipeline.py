@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from auxseg.assembly import Data
 from auxseg.data.augmentation import Augment, Draws
-from auxseg.data.loaders import Key
+from auxseg.data.keys import Key
 from auxseg.tasks import Task, Views
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, Target
 

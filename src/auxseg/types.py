@@ -66,12 +66,15 @@ class Sample:
         mask: uint8 (H, W), class indices and :data:`IGNORE_INDEX`; None without a mask.
         label: the image's class index; None without a class.
         box: float32 (4,), xyxy in [0, 1]; None without a box.
+        extent: the share of the image's width and height that the photo takes; below 1 where the
+            rest is padding.
     """
 
     image: np.ndarray
     mask: np.ndarray | None = None
     label: int | None = None
     box: np.ndarray | None = None
+    extent: tuple[float, float] = (1.0, 1.0)
 
 
 class _Transferable:
@@ -128,6 +131,8 @@ class LabelledImages(_Transferable):
             no loss and no metric may see it.
         index: int64 (N,), the image's number in its data set: the key of its random numbers.
         epoch: the epoch the batch belongs to: the other half of that key.
+        extent: float32 (N, 2), the share of the image's width and height that the photo takes;
+            None where it takes all of every image.
     """
 
     image: Tensor
@@ -138,6 +143,7 @@ class LabelledImages(_Transferable):
     counted: Tensor
     index: Tensor
     epoch: int = 0
+    extent: Tensor | None = None
     _made: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
@@ -172,7 +178,9 @@ class LabelledImages(_Transferable):
         """
         if bool(chosen.all()):
             return self
-        per_image = ("image", "mask", "label", "box", "has_mask", "counted", "index")
+        per_image = ["image", "mask", "label", "box", "has_mask", "counted", "index"]
+        if self.extent is not None:
+            per_image.append("extent")
         return replace(self, **{name: getattr(self, name)[chosen] for name in per_image})
 
     @property

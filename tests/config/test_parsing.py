@@ -60,6 +60,7 @@ EXAMPLES = {
     "data.root": ("photos", "photos"),
     "data.split": ("official", "official"),
     "data.image_size": ("96", 96),
+    "data.fit": ("tile", "tile"),
     "data.limit": ("12", 12),
     "data.labels": ("13", 13),
     "data.ignore_index": ("254", 254),

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from auxseg.data import cache
 from auxseg.data.base import Dataset, Split
 from auxseg.data.cache import DecodedArrays, cache_key, decoded
+from auxseg.data.fits import Stretch
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 from planted import Planted
@@ -115,7 +116,7 @@ def assert_equals_read(arrays: DecodedArrays, root: Path) -> None:
 
 
 def test_values_equal_read(root: Path, store: Path) -> None:
-    arrays = decoded(Files(root), SIZE, store)
+    arrays = decoded(Files(root), Stretch(SIZE), store)
     assert_equals_read(arrays, root)
     assert arrays.problems == ()
     dtypes = {
@@ -132,7 +133,7 @@ def test_values_equal_read(root: Path, store: Path) -> None:
         assert array.dtype == dtype, name
         assert not array.flags.writeable, name
     assert contents(store) == [arrays.folder.name]
-    assert arrays.folder.name == f"files-{SIZE}-{cache_key(Files(root), SIZE)}"
+    assert arrays.folder.name == f"files-{SIZE}-{cache_key(Files(root), Stretch(SIZE))}"
 
 
 @settings(max_examples=25, deadline=None)
@@ -143,16 +144,16 @@ def test_any_folder_is_what_is_read_also_after_a_change(lengths: list[int], touc
         folder.mkdir()
         for number, length in enumerate(lengths):
             (folder / f"{number:03}.txt").write_text("x" * length)
-        assert_equals_read(decoded(Files(folder), SIZE, store), folder)
+        assert_equals_read(decoded(Files(folder), Stretch(SIZE), store), folder)
         changed = folder / f"{touched % len(lengths):03}.txt"
         changed.write_text("x" * 41)
-        assert_equals_read(decoded(Files(folder), SIZE, store), folder)
+        assert_equals_read(decoded(Files(folder), Stretch(SIZE), store), folder)
 
 
 def test_a_second_call_reads_nothing(root: Path, store: Path) -> None:
-    decoded(Files(root), SIZE, store)
+    decoded(Files(root), Stretch(SIZE), store)
     again = Files(root)
-    assert_equals_read(decoded(again, SIZE, store), root)
+    assert_equals_read(decoded(again, Stretch(SIZE), store), root)
     assert again.reads == 0
 
 
@@ -160,33 +161,33 @@ def test_default_folder_is_the_environments(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUXSEG_CACHE", str(tmp_path / "elsewhere"))
-    assert decoded(Files(root), SIZE).folder.parent == tmp_path / "elsewhere" / "decoded"
+    assert decoded(Files(root), Stretch(SIZE)).folder.parent == tmp_path / "elsewhere" / "decoded"
 
 
 def test_a_touched_source_builds_anew(root: Path, store: Path) -> None:
-    first = decoded(Files(root), SIZE, store)
+    first = decoded(Files(root), Stretch(SIZE), store)
     os.utime(root / "003.txt", ns=(1, 1))
     touched = Files(root)
-    second = decoded(touched, SIZE, store)
+    second = decoded(touched, Stretch(SIZE), store)
     assert touched.reads == len(touched)
     assert second.folder != first.folder
     (root / "003.txt").write_text("changed")
-    assert_equals_read(decoded(Files(root), SIZE, store), root)
+    assert_equals_read(decoded(Files(root), Stretch(SIZE), store), root)
 
 
 def test_the_key_names_all_that_matters(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = [cache_key(Files(root), SIZE)]
-    assert cache_key(Files(root), SIZE) == keys[0]
-    keys.append(cache_key(Files(root), SIZE + 1))
-    keys.append(cache_key(Files(root, option="border=ignored"), SIZE))
+    keys = [cache_key(Files(root), Stretch(SIZE))]
+    assert cache_key(Files(root), Stretch(SIZE)) == keys[0]
+    keys.append(cache_key(Files(root), Stretch(SIZE + 1)))
+    keys.append(cache_key(Files(root, option="border=ignored"), Stretch(SIZE)))
     (root / "004.xml").write_text("a label file appears")
-    keys.append(cache_key(Files(root), SIZE))
+    keys.append(cache_key(Files(root), Stretch(SIZE)))
     monkeypatch.setattr(Files, "VERSION", 2)
-    keys.append(cache_key(Files(root), SIZE))
+    keys.append(cache_key(Files(root), Stretch(SIZE)))
     monkeypatch.setattr(cache, "CACHE_FORMAT", 99)
-    keys.append(cache_key(Files(root), SIZE))
+    keys.append(cache_key(Files(root), Stretch(SIZE)))
     (root / "011.txt").unlink()
-    keys.append(cache_key(Files(root), SIZE))
+    keys.append(cache_key(Files(root), Stretch(SIZE)))
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 16 and int(key, 16) >= 0 for key in keys)
 
@@ -204,8 +205,8 @@ class Unreadable:
 
 def test_unreadable_images_are_left_out(root: Path, store: Path) -> None:
     for arrays in (
-        decoded(Files(root, Unreadable(8, 2)), SIZE, store),
-        decoded(Files(root), SIZE, store),  # the cache remembers
+        decoded(Files(root, Unreadable(8, 2)), Stretch(SIZE), store),
+        decoded(Files(root), Stretch(SIZE), store),  # the cache remembers
     ):
         assert np.flatnonzero(~arrays.readable).tolist() == [2, 8]
         assert arrays.problems == ("002.txt: not an image", "008.txt: not an image")
@@ -217,13 +218,13 @@ def test_unreadable_images_are_left_out(root: Path, store: Path) -> None:
 
 def test_no_readable_image_is_an_error(root: Path, store: Path) -> None:
     with pytest.raises(DataError, match=r"files: no image can be read; the first: 000\.txt"):
-        decoded(Files(root, Unreadable(*range(12))), SIZE, store)
+        decoded(Files(root, Unreadable(*range(12))), Stretch(SIZE), store)
     assert contents(store) == []
 
 
 def test_an_empty_data_set_is_an_error(tmp_path: Path, store: Path) -> None:
     with pytest.raises(DataError, match="files: there is no image"):
-        decoded(Files(tmp_path), SIZE, store)
+        decoded(Files(tmp_path), Stretch(SIZE), store)
 
 
 def test_a_wrong_label_stops_the_build(root: Path, store: Path) -> None:
@@ -237,7 +238,7 @@ def test_a_wrong_label_stops_the_build(root: Path, store: Path) -> None:
 
     dataset = Files(root, before)
     with pytest.raises(DataError, match=r"001\.xml: box ends"):
-        decoded(dataset, SIZE, store)
+        decoded(dataset, Stretch(SIZE), store)
     assert contents(store) == []
     assert dataset.reads < 100  # what was waiting is not read any more
 
@@ -246,7 +247,7 @@ def test_a_wrong_label_stops_the_build(root: Path, store: Path) -> None:
     "damage", ["no meta", "other key", "not json", "array cut", "array gone", "pickle"]
 )
 def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, store: Path) -> None:
-    folder = decoded(Files(root), SIZE, store).folder
+    folder = decoded(Files(root), Stretch(SIZE), store).folder
     meta = folder / "meta.json"
     if damage == "no meta":
         meta.unlink()
@@ -262,7 +263,7 @@ def test_a_damaged_folder_is_not_read_but_replaced(damage: str, root: Path, stor
     else:
         (folder / "masks.npy").unlink()
     dataset = Files(root)
-    arrays = decoded(dataset, SIZE, store)
+    arrays = decoded(dataset, Stretch(SIZE), store)
     assert dataset.reads == len(dataset)
     assert_equals_read(arrays, root)
     assert contents(store) == [folder.name]
@@ -281,7 +282,7 @@ class Meet:
 
 def build_together(root: Path, store: Path, barrier: threading.Barrier) -> None:
     dataset = Files(root, Meet(barrier))
-    arrays = decoded(dataset, SIZE, store)
+    arrays = decoded(dataset, Stretch(SIZE), store)
     assert dataset.reads == len(dataset), "this process did not build"
     assert_equals_read(arrays, root)
 
@@ -294,7 +295,7 @@ def test_two_processes_at_once(root: Path, store: Path) -> None:
     for process in processes:
         process.join(timeout=240)
     assert [process.exitcode for process in processes] == [0, 0]
-    assert contents(store) == [f"files-{SIZE}-{cache_key(Files(root), SIZE)}"]
+    assert contents(store) == [f"files-{SIZE}-{cache_key(Files(root), Stretch(SIZE))}"]
 
 
 def die(index: int) -> None:
@@ -303,7 +304,7 @@ def die(index: int) -> None:
 
 
 def build_and_die(root: Path, store: Path) -> None:
-    decoded(Files(root, die), SIZE, store)
+    decoded(Files(root, die), Stretch(SIZE), store)
 
 
 def test_a_killed_build_leaves_nothing_that_is_read(root: Path, store: Path) -> None:
@@ -313,19 +314,19 @@ def test_a_killed_build_leaves_nothing_that_is_read(root: Path, store: Path) -> 
     assert process.exitcode == -signal.SIGKILL
     (leftover,) = contents(store)
     dataset = Files(root)
-    folder = decoded(dataset, SIZE, store).folder
+    folder = decoded(dataset, Stretch(SIZE), store).folder
     assert dataset.reads == len(dataset)
     assert contents(store) == [folder.name, leftover]  # it might be a build that still runs
 
     two_days_ago = time.time() - 2 * 24 * 3600
     for path in [*(store / "decoded" / leftover).iterdir(), store / "decoded" / leftover]:
         os.utime(path, (two_days_ago, two_days_ago))
-    other = decoded(Files(root), SIZE + 1, store).folder
+    other = decoded(Files(root), Stretch(SIZE + 1), store).folder
     assert contents(store) == sorted([folder.name, other.name])
 
 
 def test_pickling_hands_over_the_folder_only(root: Path, store: Path) -> None:
-    arrays = decoded(Files(root), 64, store)
+    arrays = decoded(Files(root), Stretch(64), store)
     assert arrays.images.nbytes > 100_000
     data = pickle.dumps(arrays)
     assert len(data) < 10_000
@@ -342,7 +343,7 @@ def test_too_little_room_is_one_line(
     usage = type(shutil.disk_usage("."))(10**9, 10**9 - 5000, 5000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"(?s)\A[^\n]*decoded[^\n]*GB[^\n]*AUXSEG_CACHE[^\n]*\Z"):
-        decoded(Files(root), SIZE, store)
+        decoded(Files(root), Stretch(SIZE), store)
     assert contents(store) == []
 
 
@@ -356,7 +357,7 @@ def test_a_quota_is_met_before_any_page_is_written(
     monkeypatch.setattr(os, "posix_fallocate", full)
     dataset = Files(root)
     with pytest.raises(DataError, match=r"No space left.*AUXSEG_CACHE"):
-        decoded(dataset, SIZE, store)
+        decoded(dataset, Stretch(SIZE), store)
     assert dataset.reads == 0
     assert contents(store) == []
 
@@ -364,7 +365,7 @@ def test_a_quota_is_met_before_any_page_is_written(
 def test_a_folder_that_cannot_be_written_is_named(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DataError, match=r"file/decoded/files-.*AUXSEG_CACHE"):
-        decoded(Files(root), SIZE, tmp_path / "file")
+        decoded(Files(root), Stretch(SIZE), tmp_path / "file")
 
 
 @pytest.mark.parametrize(("count", "lines"), [(12, 0), (200, 1)])
@@ -373,8 +374,8 @@ def test_a_log_gets_one_line_for_many_images(
 ) -> None:
     for number in range(12, count):
         (root / f"{number:03}.txt").write_text("")
-    folder = decoded(Files(root), SIZE, store).folder
-    decoded(Files(root), SIZE, store)
+    folder = decoded(Files(root), Stretch(SIZE), store).folder
+    decoded(Files(root), Stretch(SIZE), store)
     out, err = capsys.readouterr()
     assert out == ""
     expected = f"decoding {count} images of files at {SIZE}×{SIZE} into {folder}\n"
@@ -387,7 +388,7 @@ def test_a_terminal_gets_a_bar(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    decoded(Files(root), SIZE, store)
+    decoded(Files(root), Stretch(SIZE), store)
     err = capsys.readouterr().err
     assert f"decoding 12 images of files at {SIZE}×{SIZE}" in err
     assert "100%" in err

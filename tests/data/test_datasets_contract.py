@@ -13,6 +13,7 @@ from PIL import Image
 
 from auxseg.data import DATASETS, Dataset
 from auxseg.data.cache import cache_key
+from auxseg.data.fits import Stretch
 from auxseg.errors import AuxsegError, UsageError
 from auxseg.types import IGNORE_INDEX, Sample
 
@@ -212,14 +213,14 @@ def test_class_names_are_distinct(open_it: Open) -> None:
 
 def test_sources_exist_and_move_the_cache_key(open_it: Open) -> None:
     data = open_it()
-    before = cache_key(data, 32)
-    assert before == cache_key(open_it(), 32) != cache_key(data, 33)
+    before = cache_key(data, Stretch(32))
+    assert before == cache_key(open_it(), Stretch(32)) != cache_key(data, Stretch(33))
     sources = {path for index in range(len(data)) for path in data.sources(index)}
     assert all(path.is_file() for path in sources)
     for path in sorted(sources)[:3]:
         with path.open("ab") as file:
             file.write(b" ")
-        after = cache_key(data, 32)
+        after = cache_key(data, Stretch(32))
         assert after != before, path
         before = after
 

@@ -13,7 +13,9 @@ import torch
 from auxseg.data.arrays import DecodedArrays
 from auxseg.data.cache import decoded
 from auxseg.data.datasets.shapes.dataset import Shapes
-from auxseg.data.loaders import Batches, EpochSampler, Key, Reader, StepSampler, make_loader
+from auxseg.data.fits import Stretch
+from auxseg.data.keys import Key
+from auxseg.data.loaders import Batches, EpochSampler, Reader, StepSampler, make_loader
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
 COUNT, SIZE = 6, 4
@@ -364,7 +366,7 @@ def batches(
 
 
 def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
-    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
+    arrays = decoded(Shapes(train=12, val=1, test=1), Stretch(16), tmp_path)
     for epoch in (0, 1):
         own, others = (
             batches(arrays, range(12), epoch, batch_size=5, num_workers=workers)
@@ -378,7 +380,7 @@ def test_order_and_content_do_not_depend_on_the_workers(tmp_path: Path) -> None:
 
 def test_epochs_follow_one_another_in_kept_workers(tmp_path: Path) -> None:
     """Workers live on over epochs; set_epoch must reach what they read."""
-    arrays = decoded(Shapes(train=12, val=1, test=1), 16, tmp_path)
+    arrays = decoded(Shapes(train=12, val=1, test=1), Stretch(16), tmp_path)
     sampler = StepSampler(EpochSampler(range(12), shuffle=True, seed=5), 5)
     loader = make_loader(Reader(arrays), sampler, as_batch, num_workers=1)
     seen = []

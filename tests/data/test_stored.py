@@ -13,6 +13,7 @@ from PIL import Image
 from auxseg.data.arrays import DecodedArrays
 from auxseg.data.cache import decoded
 from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.data.fits import Stretch
 from auxseg.data.stored import DAY, prune, stored
 from auxseg.errors import DataError
 
@@ -33,7 +34,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def cached(photos: Path, size: int, store: Path, limit: float | None = None) -> DecodedArrays:
-    return decoded(Folder(photos), size, store, limit=limit)
+    return decoded(Folder(photos), Stretch(size), store, limit=limit)
 
 
 def last_used(arrays: DecodedArrays, days: float) -> None:
@@ -42,7 +43,7 @@ def last_used(arrays: DecodedArrays, days: float) -> None:
 
 
 def sizes(store: Path) -> list[int]:
-    return [one.size for one in stored(store)]
+    return [int(one.fit.split("×")[0]) for one in stored(store)]
 
 
 def test_caches_that_were_not_used_for_long_are_removed(photos: Path, store: Path) -> None:
@@ -50,7 +51,7 @@ def test_caches_that_were_not_used_for_long_are_removed(photos: Path, store: Pat
     (store / "decoded" / "strange").mkdir()
     last_used(old, 40)
     assert [one.folder for one in stored(store)] == [old.folder, new.folder]
-    assert [one.size for one in prune(30, store)] == [8]
+    assert [one.fit for one in prune(30, store)] == ["8×8"]
     assert sizes(store) == [9]
     last_used(new, 40)
     cached(photos, 9, store)  # opening it is using it
@@ -60,7 +61,7 @@ def test_caches_that_were_not_used_for_long_are_removed(photos: Path, store: Pat
 def test_a_limit_takes_those_that_were_not_used_for_longest(photos: Path, store: Path) -> None:
     for size, days in ((40, 3), (41, 9), (42, 6)):
         last_used(cached(photos, size, store), days)
-    taken = {one.size: one.bytes for one in stored(store)}
+    taken = {int(one.fit.split("×")[0]): one.bytes for one in stored(store)}
     limit = (taken[40] + taken[42] + 1.1 * taken[42]) / 1e9  # room for three, but not for four
     arrays = cached(photos, 43, store, limit)
     assert arrays.images.shape == (6, 43, 43, 3)

@@ -11,6 +11,7 @@ from PIL import Image
 from auxseg.data import DATASETS
 from auxseg.data.cache import decoded
 from auxseg.data.datasets.unlabelled import Unlabelled
+from auxseg.data.fits import Stretch
 from auxseg.errors import DataError
 
 
@@ -65,7 +66,7 @@ def test_every_image_is_for_training(tmp_path: Path) -> None:
 def test_decoded_images_have_no_label(tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / "in" / f"{number}.png", level=60 * number)
-    arrays = decoded(Unlabelled(tmp_path / "in"), 8, tmp_path / "cache")
+    arrays = decoded(Unlabelled(tmp_path / "in"), Stretch(8), tmp_path / "cache")
     assert [int(image.max()) for image in arrays.images] == [0, 60, 120]
     assert not arrays.has_mask.any()
     assert bool((arrays.labels == -1).all())
@@ -75,7 +76,7 @@ def test_decoded_images_have_no_label(tmp_path: Path) -> None:
 def test_a_broken_image_is_left_out_and_named(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "b.png").write_bytes(b"no image at all")
-    arrays = decoded(Unlabelled(tmp_path / "in"), 8, tmp_path / "cache")
+    arrays = decoded(Unlabelled(tmp_path / "in"), Stretch(8), tmp_path / "cache")
     assert arrays.readable.tolist() == [True, False]
     (problem,) = arrays.problems
     assert str(tmp_path / "in" / "b.png") in problem

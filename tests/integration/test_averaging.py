@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from auxseg.data.fits import Stretch
 from auxseg.errors import UsageError
 from auxseg.predict import load
 from auxseg.predict.ensemble import Ensemble
@@ -113,7 +114,7 @@ def test_exported_files_answer_together(pair: tuple[Path, Path], tmp_path: Path)
 
 def test_a_file_of_one_size_has_no_scales() -> None:
     class Fixed(Network):
-        preset, tasks, size, any_size = "fixed", {}, 32, False
+        preset, tasks, fit, any_size = "fixed", {}, Stretch(32), False
 
         def __call__(self, *args: object, **settings: object) -> Outputs:
             raise AssertionError

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from auxseg.data.fits import Stretch
 from auxseg.errors import DataError, UnreadableImageError, UsageError
 from auxseg.predict import Predictor, files, find_images, predict_files
 from auxseg.predict.network import Network, Outputs
@@ -24,7 +25,7 @@ class Brightness(Network):
     """Class 1 where a picture is bright; counts the pictures that it saw in each call."""
 
     def __init__(self) -> None:
-        self.preset, self.size = "brightness", 8
+        self.preset, self.fit = "brightness", Stretch(8)
         self.tasks = {"segmentation": Segmentation(ClassNames(("dark", "bright"), ()))}
         self.batches: list[int] = []
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 from torch import Tensor
 
+from auxseg.data.fits import Stretch
 from auxseg.errors import UsageError
 from auxseg.predict import Predictor, Wanted, predict_files
 from auxseg.predict.network import Network, Outputs
@@ -35,7 +36,7 @@ class Rings(Network):
     """Classes in rings around the middle of every picture, sure of itself but at their borders."""
 
     def __init__(self, classes: tuple[str, ...] = CLASSES) -> None:
-        self.preset, self.size = "rings", 24
+        self.preset, self.fit = "rings", Stretch(24)
         self.tasks = {"segmentation": Segmentation(ClassNames(classes, ()))}
 
     def __call__(

@@ -4,6 +4,7 @@ from auxseg.assembly.data import (
     TRAIN_ON,
     Data,
     expects_others,
+    make_fit,
     measured,
     moved,
     open_data,
@@ -47,6 +48,7 @@ from auxseg.assembly.weights import (
 from auxseg.balancing import BALANCERS
 from auxseg.config import CACHES, LOGGERS, NON_FINITE
 from auxseg.data import DATASETS
+from auxseg.data.fits import FITS
 from auxseg.models import ARCHITECTURES, DECODERS, checkpointing
 from auxseg.models.encoders import ENCODER_CHOICES, GREY
 from auxseg.tasks import MODES, TASKS
@@ -71,6 +73,7 @@ __all__ = [
     "make_augment",
     "make_balancer",
     "make_eval_loader",
+    "make_fit",
     "make_model",
     "make_tasks",
     "make_train_loader",
@@ -102,5 +105,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.logger": LOGGERS,
     "training.non_finite": NON_FINITE,
     "data.cache": CACHES,
+    "data.fit": tuple(FITS),
     "training.precision": ("32-true", "bf16-mixed", "16-mixed"),
 }

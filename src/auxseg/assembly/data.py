@@ -15,7 +15,9 @@ from auxseg.config.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.arrays import DecodedArrays
 from auxseg.data.cache import decoded
+from auxseg.data.crops import Crops
 from auxseg.data.datasets.unlabelled import Unlabelled
+from auxseg.data.fits import FITS, Fit
 from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
@@ -23,7 +25,7 @@ from auxseg.data.observations import copies_of_training_images
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
-from auxseg.types import NO_LABEL
+from auxseg.types import IGNORE_INDEX, NO_LABEL
 
 #: What a run may train on.
 TRAIN_ON = ("train", "train+val")
@@ -34,9 +36,10 @@ ALIKE = 8.0
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, decoded at one size, with its split.
+    """A data set, decoded as a network wants it, with its split.
 
     Attributes:
+        fit: how photos become the network's pictures.
         split: readable images only; ``train`` after ``--limit``; under ``--train-on train+val``
             it holds the validation images, and ``val`` nothing.
         parts: image name → its part (train, val, test or unused), of every image, readable or
@@ -50,6 +53,7 @@ class Data:
     """
 
     dataset: Dataset
+    fit: Fit
     arrays: DecodedArrays
     split: Split
     parts: Mapping[str, str]
@@ -73,7 +77,7 @@ class Data:
 
     def name(self, number: int) -> str:
         """The file name of an image, by its number."""
-        own = len(self.arrays.images)
+        own = len(self.dataset)
         if self.unlabelled is not None and number >= own:
             return self.unlabelled.source.name(number - own)
         return self.dataset.name(number)
@@ -160,19 +164,68 @@ def open_data(
     if opened is not None:
         dataset = opened.dataset
     dataset = dataset or open_dataset(config.data)
+    fit = make_fit(config, dataset)
     named = named_split(dataset, kept or _split_file(config.data))
-    size = config.data.image_size or dataset.IMAGE_SIZE
-    arrays = opened.arrays if opened else _decoded(config.data, dataset, size)
+    arrays = opened.arrays if opened else _decoded(config.data, dataset, fit)
     split, masks = _subsets(config, named.split, arrays)
+    if not fit.WHOLE:
+        arrays = replace(arrays, crops=_crops(config, fit, arrays, split.train, masks))
     parts = (*split.train, *split.val, *split.test)
     digests = {number: int(arrays.digests[number]) for number in parts}
     copies = copies_of_training_images(digests, split, dataset.name)
-    unlabelled, further = _open_unlabelled(config, dataset, arrays, split, opened)
+    unlabelled, further = _open_unlabelled(config, dataset, fit, arrays, split, opened)
     messages = (*dataset.notes, *named.notes, *arrays.problems, *arrays.notes, *copies, *further)
     primary, others = _streams(config, split.train, Reader(arrays, masks))
     if unlabelled is not None:
         others += unlabelled.numbers
-    return Data(dataset, arrays, split, named.parts, masks, messages, primary, others, unlabelled)
+    return Data(
+        *(dataset, fit, arrays, split, named.parts, masks, messages),
+        *(primary, others, unlabelled),
+    )
+
+
+def make_fit(config: Config, dataset: Dataset | None = None) -> Fit:
+    """How photos become the network's pictures.
+
+    Args:
+        dataset: whose own size is taken where the configuration names none.
+
+    Raises:
+        UsageError: an option has no effect, or a task learns what crops do not show.
+    """
+    data = config.data
+    size = data.image_size or (dataset.IMAGE_SIZE if dataset else None)
+    assert size is not None
+    fit = FITS[data.fit](size, data.scale)
+    if fit.WHOLE:
+        for key in ("scale", "rare_crops"):
+            if getattr(data, key) != getattr(DataConfig, key):
+                raise UsageError(
+                    f"data.{key}: {getattr(data, key):g} has no effect with --fit {data.fit}; "
+                    "leave it out, or take --fit tile"
+                )
+        return fit
+    of_photos = [name for name in config.tasks.names if TASKS[name].LABEL in ("label", "box")]
+    if of_photos:
+        raise UsageError(
+            f"--fit tile: {', '.join(of_photos)} is of the whole photo, which a crop does not "
+            "show; leave the task out, or take --fit letterbox"
+        )
+    return fit
+
+
+def _crops(
+    config: Config,
+    fit: Fit,
+    arrays: DecodedArrays,
+    train: tuple[int, ...],
+    masks: tuple[int, ...] | None,
+) -> Crops:
+    """How training images are cropped: rare is what the masks that may be seen seldom show."""
+    assert arrays.counts is not None
+    counts = arrays.counts[list(train if masks is None else masks)].sum(axis=0)[:IGNORE_INDEX]
+    frequency = counts / max(1, counts.sum())
+    return Crops(fit.size, config.training.seed, config.data.rare_crops, tuple(frequency.tolist()))
 
 
 def _split_file(config: DataConfig) -> KeptSplit | None:
@@ -220,7 +273,12 @@ def _streams(
 
 
 def _open_unlabelled(
-    config: Config, dataset: Dataset, arrays: DecodedArrays, split: Split, opened: Data | None
+    config: Config,
+    dataset: Dataset,
+    fit: Fit,
+    arrays: DecodedArrays,
+    split: Split,
+    opened: Data | None,
 ) -> tuple[UnlabelledImages | None, tuple[str, ...]]:
     """The images of ``--unlabelled``, where a task can learn from them, and what to say of them."""
     if config.data.unlabelled is None:
@@ -233,9 +291,11 @@ def _open_unlabelled(
         able = ", ".join(name for name, task in TASKS.items() if task.LABEL is None)
         note = f"--unlabelled has no effect: of the tasks only {able} learn without labels"
         return None, (note,)
-    further = _decoded(config.data, source, arrays.images.shape[1])
+    further = _decoded(config.data, source, fit)
+    if not fit.WHOLE:
+        further = replace(further, crops=Crops(fit.size, config.training.seed))
     held_out = _held_out(source, further, dataset, arrays, split)
-    first = len(arrays.images)
+    first = len(dataset)
     numbers = tuple(
         first + index
         for index in range(len(source))
@@ -302,12 +362,12 @@ def _learns_without_labels(config: Config) -> bool:
     return any(TASKS[name].LABEL is None for name in config.tasks.names)
 
 
-def _decoded(config: DataConfig, dataset: Dataset, size: int) -> DecodedArrays:
+def _decoded(config: DataConfig, dataset: Dataset, fit: Fit) -> DecodedArrays:
     """The data set's images and labels, from the cache as far as it keeps them."""
     place = Path(config.cache_dir).expanduser() if config.cache_dir else None
     if config.cache == "none":
-        return LiveArrays.open(dataset, size, place)
-    return decoded(dataset, size, place, limit=config.cache_limit)
+        return LiveArrays.open(dataset, fit, place)
+    return decoded(dataset, fit, place, limit=config.cache_limit)
 
 
 def _draw(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +59,7 @@ def make_train_loader(
         training.batch_size,
         others=data.others,
         others_per_step=others_per_step(config),
+        passes=_passes(data),
         every=training.validate_every,
         steps=training.steps,
     )
@@ -91,7 +92,13 @@ def make_eval_loader(
         raise UsageError("the validation images were trained on (--train-on train+val)")
     if not indices:
         raise DataError(f"the {part} split of {data.dataset.NAME} has no images")
-    sampler = EpochSampler(indices, shuffle=False, rank=rank, world_size=world_size)
+    sampler = EpochSampler(
+        indices,
+        shuffle=False,
+        rank=rank,
+        world_size=world_size,
+        tiles=_tiles(data, indices),
+    )
     return make_loader(
         Reader(data.arrays, data.masks if part == "train" else None),
         Batches(sampler, max(config.training.batch_size, 16)),
@@ -99,6 +106,20 @@ def make_eval_loader(
         num_workers=_workers(config),
         pin_memory=_on_gpu(config),
     )
+
+
+def _tiles(data: Data, indices: Sequence[int]) -> list[int] | None:
+    """Into how many tiles each image is cut; None where a picture shows a whole image."""
+    crops, sizes = data.arrays.crops, data.arrays.sizes
+    if crops is None or sizes is None:
+        return None
+    return [crops.tiles(*map(int, sizes[index])) for index in indices]
+
+
+def _passes(data: Data) -> int:
+    """How often an epoch shows each image: as often as it has tiles, on average."""
+    tiles = _tiles(data, data.primary)
+    return round(sum(tiles) / len(tiles)) if tiles else 1
 
 
 def _on_gpu(config: Config) -> bool:

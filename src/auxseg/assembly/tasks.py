@@ -71,10 +71,12 @@ def class_pixels(data: Data) -> np.ndarray:
     Returns:
         int64 (K,).
     """
-    visible = data.reader.visible
+    visible, counts = data.reader.visible, data.arrays.counts
     pixels = np.zeros(256, dtype=np.int64)
     for index in data.split.train:
-        if visible[index]:
+        if visible[index] and counts is not None:
+            pixels += counts[index]
+        elif visible[index]:
             pixels += np.bincount(data.arrays.masks[index].ravel(), minlength=256)
     return pixels[: len(data.dataset.classes.mask)]
 

@@ -12,7 +12,7 @@ from auxseg.assembly.data import Data
 from auxseg.assembly.tasks import make_views
 from auxseg.config import Config
 from auxseg.data.download import download
-from auxseg.data.loaders import Key
+from auxseg.data.keys import Key
 from auxseg.data.stored import cache_root
 from auxseg.errors import DataError, UsageError
 from auxseg.models import ENCODERS, MultiTaskModel

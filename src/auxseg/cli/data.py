@@ -15,6 +15,7 @@ OF_CHECK = ("data.ignore_index", "data.options")
 #: the data choose among decoded images when something is trained.
 OF_PREPARE = (
     *("data.name", "data.root", "data.split", "data.split_seed", "data.image_size"),
+    *("data.fit", "data.scale"),
     *("data.unlabelled", "data.ignore_index", "data.cache_dir", "data.cache_limit"),
     "data.options",
 )
@@ -78,9 +79,8 @@ def data_prepare(arguments: Sequence[str]) -> int:
     for message in opened.messages:
         print(message)
     parts = (f"{part} {len(getattr(opened.split, part))}" for part in ("train", "val", "test"))
-    size = opened.arrays.images.shape[1]
-    count = len(opened.arrays.images)
-    print(f"{count} images at {size}×{size} ({', '.join(parts)}) in {opened.arrays.folder}")
+    count, fit = len(opened.arrays.images), opened.fit.text
+    print(f"{count} images at {fit} ({', '.join(parts)}) in {opened.arrays.folder}")
     return 0
 
 
@@ -106,7 +106,7 @@ def data_cache(arguments: Sequence[str]) -> int:
     found = prune(parsed.older_than, place) if parsed.prune else stored(place)
     for one in found:
         print(
-            f"{one.name}: {one.count} images at {one.size}×{one.size}, {one.bytes / 1e9:.2f} GB, "
+            f"{one.name}: {one.count} images at {one.fit}, {one.bytes / 1e9:.2f} GB, "
             f"last used {one.days:.0f} days ago, {one.folder}"
         )
     what = "removed" if parsed.prune else f"in {cache_root(place)}"

@@ -86,9 +86,10 @@ def predict(arguments: Sequence[str]) -> int:
     paths = find_images(parsed.images, tell=lambda line: print(f"note: {line}", file=sys.stderr))
     predictor = load(parsed.run, parsed.accelerator, others=parsed.others, tta=parsed.tta)
     if parsed.attention and not predictor.attentive:
-        raise UsageError(
-            f"--attention: {parsed.run} ({predictor.network.preset}) has no attention masks"
-        )
+        why = "has no attention masks"
+        if not predictor.fit.WHOLE:
+            why = "sees photos in tiles, and attention masks are of one tile only"
+        raise UsageError(f"--attention: {parsed.run} ({predictor.network.preset}) {why}")
     wanted = _wanted(parsed, "segmentation" in predictor.tasks)
     failures, done = 0, 0
     out = Path(parsed.out)

@@ -39,10 +39,27 @@ class DataConfig(Group):
     )
     image_size: int | None = option(
         None,
-        "images are stretched to this square size in pixels; the data set's own size by default",
+        "square size of the network's pictures in pixels; the data set's own size by default",
         flag="image-size",
         minimum=8,
         maximum=4096,
+    )
+    fit: str = option(
+        "stretch",
+        "how photos become pictures of that size: stretch, letterbox (the longer side fills it, "
+        "the rest is padding), or tile (crops of the photo; class and box of a whole photo mean "
+        "nothing there)",
+        flag="fit",
+    )
+    scale: float = option(
+        1.0, "tile: photos are read at so many times their own size", above=0, maximum=8
+    )
+    rare_crops: float = option(
+        0.5,
+        "tile: share of the training crops that lie around a pixel of a rare class; the others "
+        "lie anywhere",
+        minimum=0,
+        maximum=1,
     )
     limit: int | None = option(
         None, "train on this many images, drawn stratified by class", flag="limit", minimum=1

@@ -1,4 +1,4 @@
-"""Every image is decoded once: images and labels at the training size, as memory-mapped arrays.
+"""Every image is decoded once: images and labels as training wants them, as memory-mapped arrays.
 
 A cache folder is built beside its final place and appears there by one rename, so a folder that
 can be seen is complete, however a build ended and however many processes build at once.
@@ -17,22 +17,26 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from auxseg.data.arrays import META, DecodedArrays, Layout, bytes_of, layout, load_arrays
+from auxseg.data.arrays import META, PIXELS, DecodedArrays, Layout, bytes_of, layout, load_arrays
 from auxseg.data.base import Dataset
+from auxseg.data.fits import Fit
 from auxseg.data.observations import dark, digest
 from auxseg.data.stored import cache_root, make_room
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200
@@ -43,7 +47,7 @@ _LEFTOVER_SECONDS = 24 * 3600
 
 def decoded(
     dataset: Dataset,
-    size: int,
+    fit: Fit,
     cache_dir: Path | None = None,
     *,
     keep: str = "all",
@@ -53,9 +57,9 @@ def decoded(
 
     Args:
         dataset: its ``read`` must allow calls from several threads.
-        size: side S of the square that images and masks are stretched to, in pixels.
+        fit: how photos become pictures of one size, which decides what is kept of them.
         cache_dir: the folder for caches; None means ``$AUXSEG_CACHE``, else the user's cache
-            folder of the operating system. The arrays lie in ``decoded/NAME-SIZE-KEY`` below it.
+            folder of the operating system. The arrays lie in ``decoded/NAME-FIT-KEY`` below it.
         keep: ``all``, or ``none`` for a data set whose pixels the disk has no room for: only labels
             are kept, and the arrays of pixels are empty (:mod:`auxseg.data.live` fills them).
         limit: what all caches together may take of the disk, in GB; others go where this one needs
@@ -64,25 +68,25 @@ def decoded(
     Raises:
         DataError: a label is wrong, no image can be read, or the folder cannot hold the cache.
     """
-    key = cache_key(dataset, size)
-    name = f"{dataset.NAME}-{size}-{key}" + ("-labels" if keep == "none" else "")
+    key = cache_key(dataset, fit)
+    name = f"{dataset.NAME}-{fit.key}-{key}" + ("-labels" if keep == "none" else "")
     folder = cache_root(cache_dir) / "decoded" / name
     arrays = _open(folder, key)
     if arrays is None:
-        shapes = layout(len(dataset), size, pixels=keep == "all")
+        plan = _Plan(dataset, fit, folder, key, pixels=keep == "all")
         if limit is not None:
-            make_room(limit, bytes_of(shapes), cache_dir)
-        arrays = _build(dataset, size, folder, key, shapes)
+            make_room(limit, plan.bytes, cache_dir)
+        arrays = _build(plan, limit, cache_dir)
     os.utime(folder / META)  # when it was last used
     return arrays
 
 
-def cache_key(dataset: Dataset, size: int) -> str:
-    """16 hexadecimal digits that change whenever ``dataset.read(…, size)`` may return something
-    else: data set, options, size, cache format, and path, bytes and date of every source file."""
+def cache_key(dataset: Dataset, fit: Fit) -> str:
+    """16 hexadecimal digits that change whenever ``fit.read(dataset, …)`` may return something
+    else: data set, options, fit, cache format, and path, bytes and date of every source file."""
     digest = hashlib.blake2b(digest_size=8)
-    head = (CACHE_FORMAT, dataset.NAME, dataset.VERSION, dataset.options_key(), size, len(dataset))
-    digest.update(repr(head).encode())
+    known = (dataset.NAME, dataset.VERSION, dataset.options_key(), fit.key, len(dataset))
+    digest.update(repr((CACHE_FORMAT, *known)).encode())
     for index in range(len(dataset)):
         states = [_file_state(os.path.abspath(path)) for path in dataset.sources(index)]
         digest.update(repr(states).encode())
@@ -108,7 +112,33 @@ def _open(folder: Path, key: str) -> DecodedArrays | None:
         return None  # missing, cut short or not ours: built anew, which reports what cannot be done
 
 
-def _build(dataset: Dataset, size: int, folder: Path, key: str, shapes: Layout) -> DecodedArrays:
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be decoded, into which folder."""
+
+    dataset: Dataset
+    fit: Fit
+    folder: Path
+    key: str
+    pixels: bool
+
+    @property
+    def side(self) -> int | None:
+        """Of the squares that are kept; None where each photo has a size of its own."""
+        return self.fit.size if self.fit.WHOLE else None
+
+    @property
+    def layout(self) -> Layout:
+        return layout(len(self.dataset), self.side, pixels=self.pixels)
+
+    @property
+    def bytes(self) -> int:
+        """What is known beforehand of the cache's size: photos of their own sizes come on top."""
+        return bytes_of(self.layout)
+
+
+def _build(plan: _Plan, limit: float | None, cache_dir: Path | None) -> DecodedArrays:
+    dataset, folder = plan.dataset, plan.folder
     if len(dataset) == 0:
         raise DataError(f"{dataset.NAME}: there is no image to decode")
     building = folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
@@ -116,22 +146,59 @@ def _build(dataset: Dataset, size: int, folder: Path, key: str, shapes: Layout) 
         with _writing(folder):
             building.mkdir(parents=True)
             _remove_leftovers(folder.parent)
-            arrays = _allocate(building, shapes)
-        problems, brightest = _decode_all(dataset, size, arrays, folder)
+            arrays = _allocate(building, plan.layout)
+        with _pixels_of(plan, arrays, building) as keep:
+            problems, brightest = _decode_all(plan, arrays, keep)
         if len(problems) == len(dataset):
             raise DataError(f"{dataset.NAME}: no image can be read; the first: {problems[0]}")
+        if limit is not None and (building / PIXELS).exists():
+            make_room(limit, plan.bytes + (building / PIXELS).stat().st_size, cache_dir)
         with _writing(folder):
             for array in arrays.values():
                 array.flush()
             meta: dict[str, Any] = {"problems": problems, "notes": list(dark(brightest))}
-            meta["pixels"] = "images" in arrays
-            _write_meta(building, dataset, size, key, meta)
-            _publish(building, folder, key)
+            _write_meta(building, plan, meta)
+            _publish(building, folder, plan.key)
     finally:
         # After success there is nothing here. After a failure that failure is the one to report;
         # what cannot be removed now is removed by a build on another day.
         shutil.rmtree(building, ignore_errors=True)
     return load_arrays(folder)
+
+
+#: Keeps the pixels of an image, by its number.
+_Keep = Callable[[int, Sample], None]
+
+
+@contextmanager
+def _pixels_of(plan: _Plan, arrays: dict[str, np.memmap], building: Path) -> Iterator[_Keep]:
+    """Where pixels go: into squares, one after the other into a file, or nowhere."""
+
+    def square(index: int, sample: Sample) -> None:
+        arrays["images"][index] = sample.image
+        arrays["masks"][index] = IGNORE_INDEX if sample.mask is None else sample.mask
+
+    if not plan.pixels:
+        yield lambda index, sample: None
+    elif plan.side is not None:
+        yield square
+    else:
+        with _writing(plan.folder), (building / PIXELS).open("wb") as stream:
+            yield partial(_append, stream, Lock(), arrays["starts"])
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _append(stream: BinaryIO, lock: Lock, starts: np.ndarray, index: int, sample: Sample) -> None:
+    """Writes the pixels of an image behind those of the others."""
+    height, width = sample.image.shape[:2]
+    mask = sample.mask
+    if mask is None:
+        mask = np.full((height, width), IGNORE_INDEX, np.uint8)
+    with lock:
+        starts[index] = stream.tell()
+        stream.write(np.ascontiguousarray(sample.image).data)
+        stream.write(np.ascontiguousarray(mask).data)
 
 
 @contextmanager
@@ -174,7 +241,7 @@ def _reserve(path: Path) -> None:
 
 
 def _decode_all(
-    dataset: Dataset, size: int, arrays: dict[str, np.memmap], folder: Path
+    plan: _Plan, arrays: dict[str, np.memmap], keep: _Keep
 ) -> tuple[list[str], list[int]]:
     """Fills the arrays.
 
@@ -182,19 +249,21 @@ def _decode_all(
         one line for each unreadable image, in the images' order, and the brightest value of each
         of the others.
     """
+    dataset = plan.dataset
 
     def decode(index: int) -> str | int:
         try:
-            sample = dataset.read(index, size)
+            sample = plan.fit.read(dataset, index)
         except UnreadableImageError as error:
             _store_unreadable(arrays, index)
             return str(error)
+        keep(index, sample)
         _store(arrays, index, sample)
         return int(sample.image.max())
 
     executor = ThreadPoolExecutor(os.cpu_count())
     try:
-        with _progress(dataset, size, folder) as advance:
+        with _progress(plan) as advance:
             futures = [executor.submit(decode, index) for index in range(len(dataset))]
             for future in as_completed(futures):
                 future.result()  # a DataError ends the build here
@@ -207,14 +276,16 @@ def _decode_all(
 
 
 def _store(arrays: dict[str, np.memmap], index: int, sample: Sample) -> None:
-    if "images" in arrays:
-        arrays["images"][index] = sample.image
-        arrays["masks"][index] = IGNORE_INDEX if sample.mask is None else sample.mask
+    if "sizes" in arrays:
+        arrays["sizes"][index] = sample.image.shape[:2]
+        if sample.mask is not None:
+            arrays["counts"][index] = np.bincount(sample.mask.ravel(), minlength=256)
     arrays["labels"][index] = NO_LABEL if sample.label is None else sample.label
     arrays["boxes"][index] = np.nan if sample.box is None else sample.box
     arrays["has_mask"][index] = sample.mask is not None
     arrays["readable"][index] = True
     arrays["digests"][index] = digest(sample.image)
+    arrays["extents"][index] = sample.extent
 
 
 def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:
@@ -222,36 +293,33 @@ def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:
         arrays["masks"][index] = IGNORE_INDEX
     arrays["labels"][index] = NO_LABEL
     arrays["boxes"][index] = np.nan
+    arrays["extents"][index] = 1
 
 
 @contextmanager
-def _progress(dataset: Dataset, size: int, folder: Path) -> Iterator[Callable[[], None]]:
+def _progress(plan: _Plan) -> Iterator[Callable[[], None]]:
     """A bar on a terminal, one line in a log; yields what to call after each image."""
-    total = len(dataset)
-    text = f"decoding {total} images of {dataset.NAME} at {size}×{size}"
+    total = len(plan.dataset)
+    text = f"decoding {total} images of {plan.dataset.NAME} at {plan.fit.text}"
     if sys.stderr.isatty():
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task(text, total=total)
             yield lambda: progress.advance(task)
         return
     if total >= QUIET_BELOW:
-        print(f"{text} into {folder}", file=sys.stderr, flush=True)
+        print(f"{text} into {plan.folder}", file=sys.stderr, flush=True)
     yield lambda: None
 
 
-def _write_meta(
-    building: Path,
-    dataset: Dataset,
-    size: int,
-    key: str,
-    found: dict[str, Any],
-) -> None:
+def _write_meta(building: Path, plan: _Plan, found: dict[str, Any]) -> None:
     meta = {
         "format": CACHE_FORMAT,
-        "key": key,
-        "name": dataset.NAME,
-        "size": size,
-        "count": len(dataset),
+        "key": plan.key,
+        "name": plan.dataset.NAME,
+        "fit": plan.fit.text,
+        "side": plan.side,
+        "pixels": plan.pixels,
+        "count": len(plan.dataset),
         **found,
     }
     with (building / META).open("w", encoding="utf-8") as file:

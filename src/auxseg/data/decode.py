@@ -119,18 +119,26 @@ def read_colour_mask(path: Path) -> np.ndarray:
 
 
 def stretch(sample: Sample, size: int) -> Sample:
-    """Stretches image and mask to ``(size, size)``; the box is relative and stays as it is.
+    """Stretches image and mask to ``(size, size)``; the box is relative and stays as it is."""
+    return resized(sample, size, size)
+
+
+def resized(sample: Sample, height: int, width: int) -> Sample:
+    """Image and mask at another size; the box is relative and stays as it is.
 
     The image is averaged over areas when it loses pixels, else interpolated bilinearly; the mask
     takes the pixel nearest to each new pixel's centre, so no new class appears, and nothing is
     shifted against the image (cv2.INTER_NEAREST takes the pixel at each new pixel's corner).
     """
-    height, width = sample.image.shape[:2]
-    method = cv2.INTER_AREA if height * width > size * size else cv2.INTER_LINEAR
-    image = cv2.resize(sample.image, (size, size), interpolation=method)
+    before = sample.image.shape[:2]
+    if before == (height, width):
+        return sample
+    fewer = before[0] * before[1] > height * width
+    method = cv2.INTER_AREA if fewer else cv2.INTER_LINEAR
+    image = cv2.resize(sample.image, (width, height), interpolation=method)
     mask = sample.mask
     if mask is not None:
-        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return replace(sample, image=image, mask=mask)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from auxseg.data.arrays import DecodedArrays
 from auxseg.data.base import Dataset
 from auxseg.data.cache import decoded
+from auxseg.data.fits import Fit
+from auxseg.data.keys import Key
 from auxseg.errors import UnreadableImageError
 from auxseg.types import IGNORE_INDEX, Sample
 
@@ -21,31 +23,24 @@ class Live:
 
     Args:
         take: what is kept of an image and its labels.
-        shape: of it.
     """
 
-    def __init__(
-        self, dataset: Dataset, size: int, take: Callable[[Sample], np.ndarray], *shape: int
-    ) -> None:
-        self.dataset, self.size, self.take = dataset, size, take
-        self.shape = (len(dataset), *shape)
+    def __init__(self, dataset: Dataset, fit: Fit, take: Callable[[Sample], np.ndarray]) -> None:
+        self.dataset, self.fit, self.take = dataset, fit, take
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.dataset)
 
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        if np.ndim(rows) == 0:
-            return self.take(read(self.dataset, int(rows), self.size))
-        found = [self.take(read(self.dataset, int(row), self.size)) for row in rows]
-        return np.stack(found) if found else np.zeros((0, *self.shape[1:]), np.uint8)
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.take(read(self.dataset, self.fit, int(row)))
 
 
-def read(dataset: Dataset, index: int, size: int) -> Sample:
-    """An image at its training size; black where it cannot be read, as in a cache."""
+def read(dataset: Dataset, fit: Fit, index: int) -> Sample:
+    """An image as it is kept; black where it cannot be read, as in a cache."""
     try:
-        return dataset.read(index, size)
+        return fit.read(dataset, index)
     except UnreadableImageError:
-        return Sample(np.zeros((size, size, 3), np.uint8))
+        return Sample(np.zeros((fit.size, fit.size, 3), np.uint8))
 
 
 def _image(sample: Sample) -> np.ndarray:
@@ -63,12 +58,12 @@ class LiveArrays(DecodedArrays):
     """Labels from the cache, pixels from the files. Pickling hands over the data set."""
 
     @classmethod
-    def open(cls, dataset: Dataset, size: int, cache_dir: Path | None = None) -> LiveArrays:
+    def open(cls, dataset: Dataset, fit: Fit, cache_dir: Path | None = None) -> LiveArrays:
         """As :func:`auxseg.data.cache.decoded`; reads every image once, for its labels."""
-        arrays = decoded(dataset, size, cache_dir, keep="none")
+        arrays = decoded(dataset, fit, cache_dir, keep="none")
         kept = {item.name: getattr(arrays, item.name) for item in fields(arrays)}
-        kept["images"] = Live(dataset, size, _image, size, size, 3)
-        kept["masks"] = Live(dataset, size, _mask, size, size)
+        kept["images"] = Live(dataset, fit, _image)
+        kept["masks"] = Live(dataset, fit, _mask)
         return cls(**kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -78,9 +73,16 @@ class LiveArrays(DecodedArrays):
         )
         return type(self), values
 
-    def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        images: Any = self.images
-        samples = [read(images.dataset, int(row), images.size) for row in rows]
-        if not samples:
-            return self.images[rows], self.masks[rows]
-        return np.stack([*map(_image, samples)]), np.stack([*map(_mask, samples)])
+    def photo(self, row: int) -> Sample:
+        return read(self.images.dataset, self.images.fit, row)
+
+    def pixels(self, keys: Sequence[Key]) -> tuple[np.ndarray, np.ndarray]:
+        if self.crops is not None:
+            return super().pixels(keys)
+        side = self.images.fit.size
+        images = np.empty((len(keys), side, side, 3), np.uint8)
+        masks = np.empty((len(keys), side, side), np.uint8)
+        for place, key in enumerate(keys):
+            photo = self.photo(key.index)
+            images[place], masks[place] = _image(photo), _mask(photo)
+        return images, masks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache, partial
 from multiprocessing.queues import Queue
 from typing import Any
@@ -14,26 +14,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from auxseg.data.arrays import DecodedArrays
+from auxseg.data.keys import Key
 from auxseg.processes import end_with
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Batch, LabelledImages
 
 #: Sets the order of unlabelled images apart from that of labelled ones of the same seed.
 _UNLABELLED = 1
-
-
-@dataclass(frozen=True)
-class Key:
-    """One image in one epoch.
-
-    Attributes:
-        epoch: part of the key of the image's random numbers.
-        index: the image's number in its data set.
-        counted: False for an image repeated only to give every process equally many.
-    """
-
-    epoch: int
-    index: int
-    counted: bool = True
 
 
 class Reader(Dataset[LabelledImages]):
@@ -59,7 +45,7 @@ class Reader(Dataset[LabelledImages]):
             self.visible &= allowed
 
     def __len__(self) -> int:
-        return len(self.visible) + (len(self.unlabelled.images) if self.unlabelled else 0)
+        return len(self.visible) + (len(self.unlabelled.readable) if self.unlabelled else 0)
 
     def __getitems__(self, keys: list[Key]) -> LabelledImages:
         """torch's hook for reading a batch at once."""
@@ -69,10 +55,11 @@ class Reader(Dataset[LabelledImages]):
         # What stands for an unlabelled image's labels below is never seen.
         rows = np.where(own, numbers, 0)
         labelled = own & counted
-        images, masks = self.arrays.pixels(rows)
-        if self.unlabelled is not None:
-            images[~own] = self.unlabelled.images[numbers[~own] - len(self.visible)]
+        images, masks = self.arrays.pixels(_at(keys, rows))
+        if self.unlabelled is not None and not own.all():
+            images[~own] = self._bare(keys)
         masks[~own] = IGNORE_INDEX
+        extents = self.arrays.extents
         boxes = np.where(labelled[:, None], self.arrays.boxes[rows], np.nan)
         return LabelledImages(
             image=torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255),
@@ -83,7 +70,20 @@ class Reader(Dataset[LabelledImages]):
             counted=torch.from_numpy(counted),
             index=torch.from_numpy(numbers),
             epoch=keys[0].epoch,
+            extent=None if extents is None else torch.from_numpy(extents[rows]),
         )
+
+    def _bare(self, keys: Sequence[Key]) -> np.ndarray:
+        """The unlabelled images among those asked for, uint8 (n, S, S, 3)."""
+        assert self.unlabelled is not None
+        first = len(self.visible)
+        further = [key for key in keys if key.index >= first]
+        return self.unlabelled.pixels(_at(further, [key.index - first for key in further]))[0]
+
+
+def _at(keys: Sequence[Key], rows: Sequence[int] | np.ndarray) -> list[Key]:
+    """The keys, of the images in these rows."""
+    return [replace(key, index=int(row)) for key, row in zip(keys, rows, strict=True)]
 
 
 class EpochSampler(Sampler[Key]):
@@ -97,6 +97,7 @@ class EpochSampler(Sampler[Key]):
         shuffle: whether each epoch has its own order.
         seed: of that order.
         rank, world_size: this process and the number of processes.
+        tiles: of images that are seen tile by tile, the number of tiles of each.
     """
 
     def __init__(
@@ -107,8 +108,12 @@ class EpochSampler(Sampler[Key]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        tiles: Sequence[int] | None = None,
     ) -> None:
-        self.indices = np.array(indices, dtype=np.int64)
+        self.indices, self.tiles = np.array(indices, dtype=np.int64), None
+        if tiles is not None:
+            self.indices = np.repeat(self.indices, tiles)
+            self.tiles = [tile for count in tiles for tile in range(count)]
         self.shuffle, self.seed = shuffle, seed
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
@@ -124,11 +129,13 @@ class EpochSampler(Sampler[Key]):
         return -(-len(self.indices) // self.world_size)
 
     def __iter__(self) -> Iterator[Key]:
-        order = self.indices
+        order = np.arange(len(self.indices))
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
         for position in range(self.rank, len(self) * self.world_size, self.world_size):
-            yield Key(self.epoch, int(order[position % len(order)]), position < len(order))
+            place = order[position % len(order)]
+            tile = None if self.tiles is None else self.tiles[place]
+            yield Key(self.epoch, int(self.indices[place]), position < len(order), tile)
 
 
 class Batches(Sampler[list[Key]]):
@@ -154,14 +161,15 @@ class StepSampler(Sampler[list[Key]]):
     differ by at most one image: so none is left out, and none is alone in a step. The latter go
     on where the last step stopped, in a new order after each pass over all of them.
 
-    An epoch is one pass over the former, or ``every`` steps.
+    An epoch is one pass over the former, several ``passes``, or ``every`` steps.
 
     Args:
         labelled: the passes over the images with the primary task's label.
         batch_size: the most of these in a step of one process, at least 1.
         others: numbers of the images without that label; may be empty.
         others_per_step: how many of them a step of one process takes.
-        every: steps of an epoch; by default those of a pass.
+        passes: of an epoch, where ``every`` does not say its length.
+        every: steps of an epoch; by default those of its passes.
         steps: of the whole run, at which its last epoch ends; by default the end of an epoch.
     """
 
@@ -172,13 +180,14 @@ class StepSampler(Sampler[list[Key]]):
         *,
         others: Sequence[int] = (),
         others_per_step: int = 0,
+        passes: int = 1,
         every: int | None = None,
         steps: int | None = None,
     ) -> None:
         self.labelled, self.others = labelled, np.array(others, dtype=np.int64)
         self.others_per_step = others_per_step if len(others) else 0
         self.pass_steps = -(-len(labelled) // batch_size)
-        self.every, self.steps = every or self.pass_steps, steps
+        self.every, self.steps = every or passes * self.pass_steps, steps
         self.epoch, self._first = 0, 0
         #: Lightning tells a batch sampler's own sampler of the epoch.
         self.sampler = self

@@ -31,7 +31,7 @@ class Stored:
 
     Attributes:
         count: how many images it holds.
-        size: their side, in pixels.
+        fit: the size that they are kept at, as a user would say it.
         bytes: on the disk.
         used: when it was last opened, in seconds since 1970.
     """
@@ -39,7 +39,7 @@ class Stored:
     folder: Path
     name: str
     count: int
-    size: int
+    fit: str
     bytes: int
     used: float
 
@@ -56,9 +56,10 @@ def stored(cache_dir: Path | None = None) -> list[Stored]:
         try:
             meta = json.loads(meta_file.read_text(encoding="utf-8"))
             size = sum(file.stat().st_size for file in meta_file.parent.iterdir())
+            fit = meta.get("fit") or "{0}×{0}".format(meta["size"])  # before there were others
             found.append(
                 Stored(
-                    *(meta_file.parent, meta["name"], meta["count"], meta["size"], size),
+                    *(meta_file.parent, meta["name"], meta["count"], fit, size),
                     used=meta_file.stat().st_mtime,
                 )
             )

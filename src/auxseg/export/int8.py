@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from auxseg import assembly
-from auxseg.data.loaders import Key
+from auxseg.data.keys import Key
 from auxseg.errors import DataError
 from auxseg.export.formats import quiet, with_metadata
 from auxseg.export.metadata import as_text

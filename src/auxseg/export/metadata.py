@@ -8,10 +8,23 @@ from importlib.metadata import version
 from typing import Any
 
 from auxseg.config import Config
+from auxseg.data.fits import Letterbox, Stretch, Tile
+from auxseg.data.padding import PADDING
 from auxseg.predict.exported import FORMAT
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task, Views
 from auxseg.types import ClassNames
+
+#: What is to be done with a photo before the network.
+FITTING = {
+    Stretch.NAME: "stretch it to image_size × image_size (area average where it shrinks, else "
+    "bilinear)",
+    Letterbox.NAME: "bring its longer side to image_size (area average where it shrinks, else "
+    "bilinear), put it into the middle of image_size × image_size pixels of RGB "
+    f"{', '.join(map(str, PADDING))}",
+    Tile.NAME: "bring it to scale times its size, cut it into overlapping tiles of image_size × "
+    "image_size, whose outputs are to be blended",
+}
 
 
 def describe(
@@ -31,7 +44,7 @@ def describe(
     epoch, metrics = run.best_metrics()
     view_of = {route.task: view for view, routes in views.routes.items() for route in routes}
     return {
-        "format": FORMAT,
+        "format": 1 if config.data.fit == Stretch.NAME else FORMAT,
         "auxseg": version("auxseg"),
         "preset": config.preset,
         "architecture": config.model.architecture,
@@ -49,6 +62,8 @@ def describe(
         },
         "classes": {"mask": list(classes.mask), "label": list(classes.label)},
         "image_size": config.data.image_size,
+        "fit": config.data.fit,
+        "scale": config.data.scale,
         "input": {
             "name": "image",
             "dtype": "float32",
@@ -58,9 +73,8 @@ def describe(
             "sizes": "any; best the size trained at" if size is None else [size, size],
         },
         "preprocessing": (
-            "turn the photo as its EXIF orientation says, stretch it to image_size × image_size "
-            "(area average where it shrinks, else bilinear) and divide by 255; normalisation, "
-            "views and padding are in the graph"
+            f"turn the photo as its EXIF orientation says, {FITTING[config.data.fit]} and divide "
+            "by 255; normalisation, views and padding to a multiple of the stride are in the graph"
         ),
         "validation": {
             "epoch": epoch,

@@ -33,14 +33,13 @@ class Ensemble(Network):
                     "that there are no other scales"
                 )
         for other, network in others:
-            if network.size != first.size:
+            if network.fit.shown != first.fit.shown:
                 raise UsageError(
-                    f"--with: {other} sees {network.size}×{network.size} pixels, and {name} "
-                    f"{first.size}×{first.size}"
+                    f"--with: {other} sees {network.fit.shown} pixels, and {name} {first.fit.shown}"
                 )
         self.members, self.looks = tuple(members.values()), looks
         self.tasks = common_tasks(first.tasks, {one: network.tasks for one, network in others})
-        self.preset, self.size = first.preset, first.size
+        self.preset, self.fit = first.preset, first.fit
         parts = [looks.key, *(network.checksum for network in self.members)]
         self.checksum = blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 

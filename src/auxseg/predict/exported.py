@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from auxseg.config.construct import construct
+from auxseg.data.fits import FITS, Fit, Stretch
 from auxseg.errors import AuxsegError, DataError, UsageError
 from auxseg.predict.archive import check_archive
 from auxseg.predict.network import Network, Outputs
@@ -23,8 +24,9 @@ from auxseg.runs.files import file_checksum
 from auxseg.tasks import TASKS, Task
 from auxseg.types import ClassNames
 
-#: Version of the metadata; a reader refuses a newer one.
-FORMAT = 1
+#: Version of the metadata; a reader refuses a newer one. Version 1 knows stretched photos only, and
+#: still describes these.
+FORMAT = 2
 #: Where the metadata lie: a property of an ONNX file, an extra file of a ``.pt2``.
 PROPERTY = "auxseg"
 EXTRA_FILE = "auxseg.json"
@@ -37,13 +39,13 @@ class Metadata:
     Attributes:
         preset: the system that was trained.
         tasks: the tasks it holds, ready to decode its outputs.
-        size: photos are stretched to this square size, in pixels.
+        fit: how photos become the network's pictures.
         content: all of it, as ``docs/export.md`` lists it.
     """
 
     preset: str
     tasks: dict[str, Task]
-    size: int
+    fit: Fit
     content: dict[str, Any]
 
     @property
@@ -68,7 +70,9 @@ class Metadata:
                 name: construct(TASKS[name], name, task["options"], classes=classes)
                 for name, task in content["tasks"].items()
             }
-            return cls(content["preset"], tasks, int(content["image_size"]), content)
+            fit = FITS[content.get("fit", Stretch.NAME)]
+            scale = float(content.get("scale", 1.0))
+            return cls(content["preset"], tasks, fit(int(content["image_size"]), scale), content)
         except DataError:
             raise
         except (AuxsegError, ValueError, KeyError, TypeError) as error:
@@ -101,7 +105,7 @@ class OnnxNetwork(Network):
         properties = self.session.get_modelmeta().custom_metadata_map
         self.metadata = Metadata.parse(properties.get(PROPERTY), path)
         self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.size, self.any_size = self.metadata.size, self.metadata.any_size
+        self.fit, self.any_size = self.metadata.fit, self.metadata.any_size
 
     def __call__(
         self, images: Tensor, *, attention: bool = False, seed: int | None = None
@@ -134,7 +138,7 @@ class TorchNetwork(Network):
             raise _damaged(path, "a program of torch.export", error) from None
         self.metadata = Metadata.parse(extra[EXTRA_FILE] or None, path)
         self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.size, self.any_size = self.metadata.size, self.metadata.any_size
+        self.fit, self.any_size = self.metadata.fit, self.metadata.any_size
         self.device = device
         if device.type != "cpu":
             program = move_to_device_pass(program, device)

@@ -212,6 +212,7 @@ class _Work:
         writing: ThreadPoolExecutor,
     ) -> Iterator[tuple[Path, _Done | UnreadableImageError]]:
         """Photos in order with what was found, once that is written."""
+        batch_size = min(batch_size, self.predictor.together or batch_size)
         batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
         coming = deque([self._start(batch, reading) for batch in batches[:1]])
         written: list[tuple[Path, Future[_Done] | UnreadableImageError]] = []
@@ -221,8 +222,7 @@ class _Work:
             coming.append(self._start(following, reading))
             readable = [photo for photo in photos if isinstance(photo, _Photo)]
             small = [photo.small for photo in readable]
-            ran = self.predictor.run(small, attention=self.album.wanted.attention) if small else []
-            outputs = iter(ran)
+            outputs = iter(self._run(small) if small else ())
             yield from _finished(written)
             self.journal.announce([photo.stem for photo in readable])
             written = [
@@ -232,6 +232,14 @@ class _Work:
                 for path, photo in zip(batch, photos, strict=True)
             ]
         yield from _finished(written)
+
+    def _run(self, small: Sequence[np.ndarray]) -> list[Outputs]:
+        wanted = self.album.wanted
+        return self.predictor.run(
+            small,
+            attention=wanted.attention,
+            probabilities=wanted.probabilities is not None,
+        )
 
     def _start(
         self, batch: Sequence[Path], reading: ThreadPoolExecutor

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from auxseg.assembly import answering, make_views
+from auxseg.assembly import answering, make_fit, make_views
+from auxseg.data.fits import Fit
 from auxseg.models.attention import AttentionMask, recorded_attention
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import file_checksum
@@ -25,12 +27,13 @@ class Outputs:
     """What a network says of a batch.
 
     Attributes:
-        tasks: task name → (N, K, S, S) for dense tasks, (N, K) for others, as the heads give it.
+        tasks: task name → (N, K, S, S) for dense tasks, (N, K) for others, as the heads give it; of
+            a photo in tiles also what was decided of it already.
         attention: see :func:`auxseg.models.attention.recorded_attention`; empty where it was not
             asked for or the network has none.
     """
 
-    tasks: Mapping[str, Tensor]
+    tasks: Mapping[str, Any]
     attention: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -40,7 +43,7 @@ class Network(ABC):
     Attributes:
         preset: the system that was trained.
         tasks: the tasks it answers, by name.
-        size: S, the square size of its pictures in pixels.
+        fit: how photos become its pictures.
         attentive: whether it can show attention masks.
         stride: pictures are padded to a multiple of it, of which attention masks show the padding.
         any_size: whether it also takes pictures of other sizes.
@@ -49,11 +52,16 @@ class Network(ABC):
 
     preset: str
     tasks: dict[str, Task]
-    size: int
+    fit: Fit
     attentive: bool = False
     stride: int = 1
     any_size: bool = True
     checksum: str = ""
+
+    @property
+    def size(self) -> int:
+        """S, the square size of its pictures in pixels."""
+        return self.fit.size
 
     @abstractmethod
     def __call__(
@@ -84,8 +92,7 @@ class RunNetwork(Network):
         self.model.to(device)
         self.device, self.preset = device, config.preset
         self.views = make_views(config, self.tasks)
-        assert config.data.image_size is not None  # a run's file names the size it used
-        self.size = config.data.image_size
+        self.fit = make_fit(config)
         self.stride = self.model.stride
         self.attentive = any(isinstance(one, AttentionMask) for one in self.model.modules())
         self.checksum = file_checksum(run.best)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from auxseg.data.decode import read_image, stretch
+from auxseg.data.decode import read_image
+from auxseg.data.fits import Tile
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
 from auxseg.failures import explained
@@ -20,9 +21,10 @@ from auxseg.predict.ensemble import Ensemble
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.runs.averaging import ONCE, parse_looks
+from auxseg.runs.tiles import Decided, look_by_tiles
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
-from auxseg.tasks.enlarge import Probabilities
+from auxseg.tasks.enlarge import Probabilities, SpooledProbabilities
 from auxseg.types import Sample
 
 
@@ -51,7 +53,7 @@ class Prediction:
     pictures: dict[str, np.ndarray]
     attention: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
-    probabilities: Probabilities | None = None
+    probabilities: Probabilities | SpooledProbabilities | None = None
     source: Path | None = None
 
     @property
@@ -111,13 +113,22 @@ class Predictor:
     """
 
     def __init__(self, network: Network) -> None:
-        self.network = network
-        self.tasks, self.size = network.tasks, network.size
+        self.network, self.fit = network, network.fit
+        self.tasks, self.size = dict(network.tasks), network.size
+        if not self.fit.WHOLE:  # what a crop says of itself says nothing of the photo
+            self.tasks = {
+                name: task for name, task in self.tasks.items() if task.head.kind == "dense"
+            }
 
     @property
     def attentive(self) -> bool:
-        """Whether the network can show attention masks."""
-        return self.network.attentive
+        """Whether the network can show attention masks of a photo."""
+        return self.network.attentive and self.fit.WHOLE
+
+    @property
+    def together(self) -> int | None:
+        """How many photos may be run together; None for any number."""
+        return None if self.fit.WHOLE else 1
 
     def predict(
         self,
@@ -144,7 +155,9 @@ class Predictor:
         else:
             source = Path(image)
             name, photo = source.name, read_image(source)
-        (outputs,) = self.run([self.shrink(photo)], attention=attention, seed=seed)
+        (outputs,) = self.run(
+            [self.shrink(photo)], attention=attention, probabilities=probabilities, seed=seed
+        )
         return self.decode(name, photo, outputs, probabilities=probabilities, source=source)
 
     def predict_batch(
@@ -166,15 +179,26 @@ class Predictor:
     # -- the three steps of it, which a folder's photos take in different threads ----------------
 
     def shrink(self, photo: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) → (S, S, 3), what the network is shown."""
-        return stretch(Sample(photo), self.size).image
+        """uint8 (H, W, 3) → (S, S, 3), what the network is shown; of tiles the photo itself."""
+        return self.fit.kept(Sample(photo)).image if self.fit.WHOLE else photo
 
     @explained(DataError, memory="lower --batch-size, or take another --accelerator")
     @torch.inference_mode()
     def run(
-        self, small: Sequence[np.ndarray], *, attention: bool = False, seed: int | None = None
+        self,
+        small: Sequence[np.ndarray],
+        *,
+        attention: bool = False,
+        probabilities: bool = False,
+        seed: int | None = None,
     ) -> list[Outputs]:
-        """The raw outputs for each shrunken photo, without the batch dimension."""
+        """The raw outputs for each shrunken photo, without the batch dimension.
+
+        Args:
+            probabilities: whether those of every class will be asked for.
+        """
+        if isinstance(self.fit, Tile):
+            return [self._by_tiles(self.fit, photo, probabilities, seed) for photo in small]
         batch = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 255
         found = self.network(batch, attention=attention, seed=seed)
         return [
@@ -184,6 +208,14 @@ class Predictor:
             )
             for row in range(len(small))
         ]
+
+    def _by_tiles(
+        self, fit: Tile, photo: np.ndarray, probabilities: bool, seed: int | None
+    ) -> Outputs:
+        def answer(pictures: torch.Tensor) -> Mapping[str, torch.Tensor]:
+            return self.network(pictures, seed=seed).tasks
+
+        return Outputs(look_by_tiles(fit, photo, self.tasks, answer, probabilities=probabilities))
 
     @explained(DataError, memory="the photo is too large for this machine")
     @torch.inference_mode()
@@ -198,8 +230,10 @@ class Predictor:
     ) -> Prediction:
         """What a user gets of one photo."""
         size = (photo.shape[0], photo.shape[1])
+        within = {task: self._within(task, output, size) for task, output in outputs.tasks.items()}
         decoded = {
-            task: self.tasks[task].decode(output, size) for task, output in outputs.tasks.items()
+            task: one.mask if isinstance(one, Decided) else self.tasks[task].decode(one, size)
+            for task, one in within.items()
         }
         pictures = {
             task: self.tasks[task].picture(photo, found)
@@ -212,11 +246,19 @@ class Predictor:
         return Prediction(
             *(name, photo, decoded, overlay, pictures, attention),
             classes=() if segmentation is None else segmentation.classes.mask,
-            probabilities=Probabilities(outputs.tasks["segmentation"].float(), size)
+            probabilities=_probabilities(within["segmentation"], size)
             if probabilities and segmentation is not None
             else None,
             source=source,
         )
+
+    def _within(
+        self, task: str, output: torch.Tensor | Decided, size: tuple[int, int]
+    ) -> torch.Tensor | Decided:
+        """A task's output for the photo without its padding."""
+        if isinstance(output, Decided) or not self.fit.WHOLE:
+            return output
+        return self.tasks[task].within(output, self.fit.part(*size).relative(self.size))
 
     def _crop(self, masks: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
         """Without what stands for padding: (C, H, W) of the padded image → float16."""
@@ -227,6 +269,14 @@ class Predictor:
             side = -(-self.size * mask.shape[-1] // padded)
             cropped[key] = mask[:, :side, :side].half().cpu().numpy()
         return cropped
+
+
+def _probabilities(
+    output: torch.Tensor | Decided, size: tuple[int, int]
+) -> Probabilities | SpooledProbabilities | None:
+    if isinstance(output, Decided):
+        return output.probabilities
+    return Probabilities(output.float(), size)
 
 
 def load(

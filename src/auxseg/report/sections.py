@@ -11,7 +11,6 @@ import numpy as np
 from auxseg.assembly import EVALUATION_SEED, class_pixels
 from auxseg.config import plain
 from auxseg.config.values import dump_yaml
-from auxseg.data.decode import stretch
 from auxseg.report.attention import attention_figure, attention_table
 from auxseg.report.classes import class_rows, confusion_figure
 from auxseg.report.curves import loss_figure, metric_figure, weights_figure
@@ -84,8 +83,7 @@ def inputs_section(photos: Photos, *, paper: bool) -> Section | None:
     """Fig. 2, with what the systems answer; None without a task that has a picture of its own."""
     tasks: dict[str, Task] = {}
     outputs: dict[str, dict[str, np.ndarray]] = {}
-    size = photos.data.arrays.images.shape[1]
-    sample = stretch(photos.read(photos.choices[0].index), size)
+    sample = photos.data.fit.picture(photos.read(photos.choices[0].index))
     for system, predictor in photos.predictors.items():
         for name, task in predictor.tasks.items():
             if task.LAYER is None:

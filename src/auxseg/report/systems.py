@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from auxseg.assembly import make_fit
 from auxseg.config import Config, DataConfig
 from auxseg.config.presets import PRESETS
 from auxseg.data.datasets.folder.dataset import Folder
@@ -173,7 +174,7 @@ def measured_split(systems: Sequence[System]) -> str:
 
 def comparable(systems: Sequence[System], split: str) -> bool:
     """Whether all runs were measured on the same images at the same size."""
-    how = {(one.config.data.image_size, one.classes, one.counts.get(split)) for one in systems}
+    how = {(_size(one), one.classes, one.counts.get(split)) for one in systems}
     runs = [(one.config.data, run) for one in systems for run in one.runs]
     return len(how) == 1 and all(same_photos(runs[0], run, split) for run in runs)
 
@@ -286,8 +287,7 @@ def _chosen(systems: Sequence[System]) -> str:
 
 
 def _size(system: System) -> str:
-    side = system.config.data.image_size
-    return f"{side}×{side}"
+    return make_fit(system.config).shown
 
 
 def _measured(systems: Sequence[System], split: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from auxseg.runs.data import is_new, open_new_data, open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.events import writing_events
 from auxseg.runs.members import Answer, Member, averaging, check_member, common_tasks
-from auxseg.runs.native import confusion_at_native_size, native_metrics
+from auxseg.runs.native import confusion_at_native_size, confusion_by_tiles, native_metrics
 from auxseg.tasks import MetricValue, Task, completed
 from auxseg.tasks.segmentation import Segmentation
 
@@ -42,7 +43,8 @@ class Measured:
 
     Attributes:
         metrics: ``TASK/METRIC`` → value, over all images.
-        scores: image number → ``TASK/METRIC`` → value, for the metrics that single images have.
+        scores: image number → ``TASK/METRIC`` → value, for the metrics that single images have; of
+            an image in tiles the mean of its tiles.
         confusion: task → which class was taken for which, int64 (K, K), of tasks with classes.
     """
 
@@ -66,6 +68,7 @@ def measure(
     """
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
     found = Measured({}, {}, {})
+    scores: dict[int, dict[str, list[float]]] = {}
     for batches in zip(*loaders, strict=True):
         moved = [batch.to(device) for batch in batches]
         batch, predictions = moved[0], answer(moved)
@@ -75,16 +78,18 @@ def measure(
             target = targets[name]
             metrics[name].update(prediction, target, batch.view_of(name))
             labelled = (prediction.float()[target.present], target.value[target.present])
-            _add_scores(found.scores, tasks[name], *labelled, batch.index[target.present])
+            _add_scores(scores, tasks[name], *labelled, batch.index[target.present])
             _add_confusion(found.confusion, tasks[name], *labelled)
     for name, metric in metrics.items():
         for key, value in metric.compute().items():
             found.metrics[f"{name}/{key}"] = value
+    for number, of_image in scores.items():
+        found.scores[number] = {key: fmean(values) for key, values in of_image.items()}
     return found
 
 
 def _add_scores(
-    scores: dict[int, dict[str, float]],
+    scores: dict[int, dict[str, list[float]]],
     task: Task,
     prediction: Tensor,
     value: Tensor,
@@ -93,7 +98,8 @@ def _add_scores(
     """Scores of one batch's labelled images."""
     for metric, values in task.scores(prediction, value).items():
         for number, one in zip(index.tolist(), values.tolist(), strict=True):
-            scores.setdefault(number, {})[f"{task.NAME}/{metric}"] = one
+            of_image = scores.setdefault(number, {})
+            of_image.setdefault(f"{task.NAME}/{metric}", []).append(one)
 
 
 def _add_confusion(
@@ -163,7 +169,7 @@ def evaluate(
     with explained(DataError, memory="take another --accelerator"):
         answer = averaging(members, tasks, looks)
         if native:
-            found = _measure_native(answer, tasks, loaders, device, data)
+            found = _measure_native(answer, tasks, members, loaders, device, data, part)
         else:
             found = measure(answer, tasks, loaders, device)
     _write(first, tasks, data, measured_name(split, others, looks, native), found)
@@ -173,14 +179,26 @@ def evaluate(
 def _measure_native(
     answer: Answer,
     tasks: Mapping[str, Task],
+    members: Sequence[Member],
     loaders: Sequence[DataLoader[Any]],
     device: torch.device,
     data: assembly.Data,
+    part: str,
 ) -> Measured:
     task = tasks.get(Segmentation.NAME)
     if not isinstance(task, Segmentation):
         raise UsageError("--native: the run has no segmentation")
-    counts = confusion_at_native_size(answer, task, loaders, device, data.dataset)
+    if data.fit.WHOLE:
+        counts = confusion_at_native_size(answer, task, loaders, device, data)
+    else:
+        prepare = [
+            assembly.Prepare(
+                assembly.make_views(one.config, one.tasks), None, assembly.EVALUATION_SEED
+            )
+            for one in members
+        ]
+        numbers = getattr(data.split, part)
+        counts = confusion_by_tiles(answer, task, prepare, device, data, numbers)
     metrics, scores = native_metrics(task, counts)
     return Measured(metrics, scores, {task.NAME: np.sum(list(counts.values()), axis=0)})
 

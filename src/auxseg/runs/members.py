@@ -97,10 +97,10 @@ def common_tasks(
 
 def check_member(member: Member, first: Member, data: assembly.Data, part: str) -> None:
     """Raises an error where a further run cannot be measured with the first one's images."""
-    own, its = (one.config.data.image_size for one in (first, member))
-    if own != its:
+    own, its = (assembly.make_fit(one.config) for one in (first, member))
+    if own.shown != its.shown:
         raise UsageError(
-            f"--with: {member.run.path} sees {its}×{its}, and the first run {own}×{own}"
+            f"--with: {member.run.path} sees {its.shown}, and the first run {own.shown}"
         )
     kept = member.run.read_split()
     if kept is None or part == "train":

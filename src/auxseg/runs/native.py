@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from auxseg.data.base import Dataset
+from auxseg.assembly import Data, Prepare
+from auxseg.data.fits import Tile
 from auxseg.errors import DataError
 from auxseg.runs.members import Answer
+from auxseg.runs.tiles import Decided, look_by_tiles
 from auxseg.tasks import MetricValue
 from auxseg.tasks.pooled import confusion_counts
 from auxseg.tasks.segmentation import Segmentation
-from auxseg.types import IGNORE_INDEX
+from auxseg.types import IGNORE_INDEX, LabelledImages
 
 #: Photos are decoded by so many threads.
 THREADS = 4
@@ -29,7 +31,7 @@ def confusion_at_native_size(
     task: Segmentation,
     loaders: Sequence[DataLoader[Any]],
     device: torch.device,
-    dataset: Dataset,
+    data: Data,
 ) -> dict[int, np.ndarray]:
     """Which class was taken for which, of every photo with a mask.
 
@@ -39,7 +41,7 @@ def confusion_at_native_size(
     Returns:
         the photo's number → int64 (K, K), row: the truth, column: the prediction.
     """
-    classes, found = len(task.classes.mask), {}
+    found = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for batches in zip(*loaders, strict=True):
             moved = [batch.to(device) for batch in batches]
@@ -47,18 +49,53 @@ def confusion_at_native_size(
             logits = answer(moved)[task.NAME].float().cpu()
             rows = target.present.nonzero()[:, 0].tolist()
             numbers = [int(moved[0].index[row]) for row in rows]
-            masks = pool.map(lambda number: dataset.read(number).mask, numbers)
+            masks = pool.map(lambda number: data.dataset.read(number).mask, numbers)
             for row, number, mask in zip(rows, numbers, masks, strict=True):
                 if mask is not None:
-                    found[number] = _counts(task, logits[row], mask, classes)
+                    size = (mask.shape[0], mask.shape[1])
+                    area = data.fit.part(*size).relative(data.fit.size)
+                    predicted = task.decode(task.within(logits[row], area), size)
+                    found[number] = _counts(task, predicted, mask)
     return found
 
 
-def _counts(task: Segmentation, logits: Tensor, mask: np.ndarray, classes: int) -> np.ndarray:
-    predicted = task.decode(logits, (mask.shape[0], mask.shape[1]))
+@torch.inference_mode()
+def confusion_by_tiles(
+    answer: Answer,
+    task: Segmentation,
+    prepare: Sequence[Prepare],
+    device: torch.device,
+    data: Data,
+    numbers: Sequence[int],
+) -> dict[int, np.ndarray]:
+    """As :func:`confusion_at_native_size`, of photos that are seen tile by tile, as in predicting.
+
+    Args:
+        prepare: of each network, what it is shown of a picture.
+        numbers: of the photos.
+    """
+
+    def of_pictures(pictures: Tensor) -> Any:
+        images = LabelledImages.without_labels(pictures)
+        return answer([one(images).to(device) for one in prepare])
+
+    assert isinstance(data.fit, Tile)
+    found = {}
+    for number in numbers:
+        if not data.arrays.has_mask[number]:
+            continue
+        photo = data.dataset.read(number)
+        decided = look_by_tiles(data.fit, photo.image, {task.NAME: task}, of_pictures)[task.NAME]
+        assert isinstance(decided, Decided)
+        assert photo.mask is not None
+        found[number] = _counts(task, decided.mask, photo.mask)
+    return found
+
+
+def _counts(task: Segmentation, predicted: np.ndarray, mask: np.ndarray) -> np.ndarray:
     seen = torch.from_numpy(mask != IGNORE_INDEX)
     counts = confusion_counts(
-        torch.from_numpy(predicted)[seen], torch.from_numpy(mask)[seen], classes
+        torch.from_numpy(predicted)[seen], torch.from_numpy(mask)[seen], len(task.classes.mask)
     )
     return counts.numpy()
 

@@ -284,6 +284,20 @@ class Task(ABC):
         """
         return output.flip(-1) if self.head.kind == "dense" else output
 
+    def within(self, output: Tensor, area: tuple[float, float, float, float]) -> Tensor:
+        """The head's output for one image, as it would be for a part of the image alone.
+
+        Args:
+            output: (K, H, W) of dense tasks, (K,) of others.
+            area: that part, xyxy in [0, 1].
+        """
+        if self.head.kind != "dense":
+            return output
+        x_min, y_min, x_max, y_max = area
+        height, width = output.shape[1:]
+        rows = slice(round(y_min * height), round(y_max * height))
+        return output[:, rows, round(x_min * width) : round(x_max * width)]
+
     def averaged(self, outputs: Sequence[Tensor]) -> Tensor:
         """One output out of several for the same images, of equal shapes."""
         return torch.stack([one.float() for one in outputs]).mean(dim=0)

@@ -53,25 +53,35 @@ class BoundingBox(Task):
         return HeadSpec("global", 4)
 
     def target(self, images: LabelledImages) -> Target:
-        """Value float32 (N, 4); zeros stand where the box is missing."""
-        return Target(images.box.nan_to_num(), images.has_box)
+        """Value float32 (N, 4), xyxy; zeros stand where the box is missing.
+
+        Of letterboxed photos (N, 6): behind the box the share of the picture's width and height
+        that the photo takes.
+        """
+        box = images.box.nan_to_num()
+        value = box if images.extent is None else torch.cat([box, images.extent], dim=1)
+        return Target(value, images.has_box)
 
     def loss(self, prediction: Tensor, value: Tensor) -> Tensor:
         """scale · mean over the four coordinates of the squared error: (N, 4) → (N,)."""
-        return self.scale * (to_box(prediction) - value).square().mean(dim=1)
+        return self.scale * (to_box(prediction) - value[:, :4]).square().mean(dim=1)
 
     def metrics(self) -> TaskMetrics:
         return BoundingBoxMetrics()
 
     def scores(self, prediction: Tensor, value: Tensor) -> dict[str, Tensor]:
         """``iou`` and ``l2`` of each box, as :class:`BoundingBoxMetrics` defines them."""
-        box = to_box(prediction)
-        square = ((box - value) * PAPER_SIZE).square().mean(dim=1)
-        return {"l2": square, "iou": box_iou(box, value)}
+        square = errors(prediction, value).square().mean(dim=1)
+        return {"l2": square, "iou": box_iou(to_box(prediction), value[:, :4])}
 
     def mirrored(self, output: Tensor) -> Tensor:
         x_min, y_min, x_max, y_max = to_box(output).unbind(dim=1)
         return to_output(torch.stack([1 - x_max, y_min, 1 - x_min, y_max], dim=1))
+
+    def within(self, output: Tensor, area: tuple[float, float, float, float]) -> Tensor:
+        corner, opposite = output.new_tensor(area).view(2, 2)
+        box = to_box(output).view(2, 2)
+        return to_output((box - corner) / (opposite - corner)).flatten()
 
     def decode(self, prediction: Tensor, size: tuple[int, int]) -> tuple[float, ...]:
         """xyxy in the photo's pixels, inside the photo, xmin ≤ xmax and ymin ≤ ymax."""
@@ -105,6 +115,15 @@ def to_output(box: Tensor) -> Tensor:
     return box - 0.5
 
 
+def errors(prediction: Tensor, value: Tensor) -> Tensor:
+    """The coordinates' errors, (N, 4), were each photo stretched to the paper's size.
+
+    Letterboxed photos take a part of their picture: an error weighs by their own width and height.
+    """
+    wrong = (to_box(prediction) - value[:, :4]) * PAPER_SIZE
+    return wrong if value.shape[1] == 4 else wrong / value[:, 4:].repeat(1, 2)
+
+
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
     """IoU of boxes in pairs: xyxy (N, 4) and (N, 4) → (N,) in [0, 1]; 0 for an inverted box."""
     low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
@@ -114,7 +133,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 class BoundingBoxMetrics(TaskMetrics):
-    """Means over the labelled images of the box errors, at the paper's 256×256 pixels.
+    """Means over the labelled images of the box errors, of photos of the paper's 256×256 pixels.
 
     ``l2`` is the mean over images and the four coordinates of the squared error in pixels²,
     ``rmse`` its root in pixels, ``iou`` the mean IoU of predicted and true box.
@@ -126,9 +145,8 @@ class BoundingBoxMetrics(TaskMetrics):
         self.overlap = LabelledMean()
 
     def add(self, prediction: Tensor, value: Tensor) -> None:
-        box = to_box(prediction)
-        self.square.add(((box - value) * PAPER_SIZE).square())
-        self.overlap.add(box_iou(box, value))
+        self.square.add(errors(prediction, value).square())
+        self.overlap.add(box_iou(to_box(prediction), value[:, :4]))
 
     def compute(self) -> dict[str, MetricValue]:
         square = self.square.compute()

@@ -290,7 +290,8 @@ class MultiTaskModule(pl.LightningModule):
         """What each labelled validation image of all processes adds to the primary metric.
 
         Returns:
-            the images' numbers (n,), ascending, and their counts (n, S); None without validation.
+            the images' numbers (n,), ascending, and their counts (n, S), those of an image's tiles
+            together; None without validation.
         """
         own = [tuple(part.cpu().numpy() for part in parts) for parts in self._image_counts]
         everywhere: list[Any] = [own]
@@ -301,8 +302,10 @@ class MultiTaskModule(pl.LightningModule):
         if not batches:
             return None
         images, counts = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-        order = np.argsort(images)
-        return images[order], counts[order]
+        numbers, rows = np.unique(images, return_inverse=True)
+        summed = np.zeros((len(numbers), *counts.shape[1:]), counts.dtype)
+        np.add.at(summed, rows, counts)
+        return numbers, summed
 
     def take_step_rows(self) -> list[dict[str, float]]:
         """``TASK/loss``, ``TASK/weight`` and ``A/B/cosine`` of each step since the last call."""

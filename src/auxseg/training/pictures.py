@@ -10,7 +10,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from auxseg import assembly
 from auxseg.config import Config
-from auxseg.data.loaders import Key, Reader
+from auxseg.data.keys import Key
+from auxseg.data.loaders import Reader
 from auxseg.tasks import draw_all
 from auxseg.training.module import MultiTaskModule
 from auxseg.types import NO_LABEL, LabelledImages, Sample
