@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -32,6 +32,7 @@ def sample(height: int, width: int, seed: int = 0) -> Sample:
 
 
 @pytest.mark.parametrize("name", FITS)
+@settings(deadline=None)
 @given(height=SIDES, width=SIDES, size=st.integers(8, 64))
 def test_a_picture_is_a_square_without_new_classes(
     name: str, height: int, width: int, size: int
@@ -71,6 +72,7 @@ def test_stretched_photos_fill_the_square() -> None:
     assert Stretch(16).part(20, 30).relative(16) == (0, 0, 1, 1)
 
 
+@settings(deadline=None)
 @given(height=SIDES, width=SIDES, size=st.integers(8, 64))
 def test_a_letterboxed_photo_keeps_its_shape(height: int, width: int, size: int) -> None:
     kept, part = Letterbox(size).kept(sample(height, width)), Letterbox(size).part(height, width)
@@ -96,6 +98,7 @@ def test_pillow_pads_a_letterboxed_photo_alike(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(kept, np.asarray(padded))
 
 
+@settings(deadline=None)
 @given(height=st.integers(8, 90), width=st.integers(8, 90))
 def test_a_letterboxed_box_is_where_it_was_in_the_photo(height: int, width: int) -> None:
     """A box drawn into the mask, and the box, are at the same place afterwards."""
@@ -119,3 +122,6 @@ def test_tiles_keep_photos_at_their_size() -> None:
 def test_the_example_of_a_tile_is_the_middle_of_the_photo() -> None:
     photo = sample(40, 60)
     np.testing.assert_array_equal(Tile(16).picture(photo).image, photo.image[12:28, 22:38])
+    shown, scaled = Tile(16, 0.5).example(photo), Tile(16, 0.5).picture(photo)
+    np.testing.assert_array_equal(shown.image, photo.image[4:36, 14:46])
+    np.testing.assert_array_equal(scaled.image, stretch(shown, 16).image)

@@ -223,9 +223,15 @@ def _crops(
 ) -> Crops:
     """How training images are cropped: rare is what the masks that may be seen seldom show."""
     assert arrays.counts is not None
-    counts = arrays.counts[list(train if masks is None else masks)].sum(axis=0)[:IGNORE_INDEX]
-    frequency = counts / max(1, counts.sum())
-    return Crops(fit.size, config.training.seed, config.data.rare_crops, tuple(frequency.tolist()))
+    masked = [index for index in (train if masks is None else masks) if arrays.has_mask[index]]
+    counts = arrays.counts[masked].sum(axis=0)[:IGNORE_INDEX]
+    return Crops(
+        fit.size,
+        config.training.seed,
+        config.data.rare_crops,
+        frequency=tuple((counts / max(1, counts.sum())).tolist()),
+        masked=frozenset(masked),
+    )
 
 
 def _split_file(config: DataConfig) -> KeptSplit | None:

@@ -26,19 +26,21 @@ class Crops:
         size: S.
         seed: of the random places.
         rare: the share of random windows that lie around a pixel of a rare class, 0 to 1.
-        frequency: of each class among the training masks' pixels; without it no class is rare.
+        frequency: of each class among the pixels of the masks that may be seen in training.
+        masked: the numbers of the photos with these masks; in others no class is looked for.
     """
 
     size: int
     seed: int = 0
     rare: float = 0.0
     frequency: tuple[float, ...] = ()
+    masked: frozenset[int] = frozenset()
 
     def random(self, photo: Sample, counts: np.ndarray, epoch: int, index: int) -> Sample:
         """The window that a photo shows in an epoch.
 
-        With probability ``rare`` it lies around a pixel of one of the photo's classes, drawn with
-        weights of 1 / frequency; else anywhere.
+        With probability ``rare``, and if its mask may be seen, it lies around a pixel of one of
+        the photo's classes, drawn with weights of 1 / frequency; else anywhere.
 
         Args:
             counts: int (256,), the photo's pixels of every class.
@@ -46,7 +48,8 @@ class Crops:
         """
         draw = np.random.default_rng((self.seed, epoch, index, _CROPS))
         height, width = photo.image.shape[:2]
-        around = self._rare_pixel(draw, photo.mask, counts)
+        looked_for = draw.random() < self.rare and index in self.masked
+        around = self._rare_pixel(draw, photo, counts) if looked_for else None
         if around is None:
             top, left = (_anywhere(draw, side, self.size) for side in (height, width))
         else:
@@ -55,17 +58,16 @@ class Crops:
         return cut(photo, top, left, self.size)
 
     def _rare_pixel(
-        self, draw: np.random.Generator, mask: np.ndarray | None, counts: np.ndarray
+        self, draw: np.random.Generator, photo: Sample, counts: np.ndarray
     ) -> tuple[int, int] | None:
-        """Row and column of a pixel of a rare class; None where none is to be looked for."""
-        wanted = draw.random() < self.rare
+        """Row and column of a pixel of a rare class; None where no pixel has a class."""
         present = [number for number, _ in enumerate(self.frequency) if counts[number]]
-        if not wanted or mask is None or not present:
+        if photo.mask is None or not present:
             return None
         weights = np.array([1 / self.frequency[number] for number in present])
         chosen = draw.choice(present, p=weights / weights.sum())
-        flat = np.flatnonzero(np.ravel(mask) == chosen)
-        row, column = divmod(int(flat[draw.integers(len(flat))]), mask.shape[1])
+        flat = np.flatnonzero(np.ravel(photo.mask) == chosen)
+        row, column = divmod(int(flat[draw.integers(len(flat))]), photo.mask.shape[1])
         return row, column
 
     def tile(self, photo: Sample, number: int) -> Sample:

@@ -83,13 +83,15 @@ def inputs_section(photos: Photos, *, paper: bool) -> Section | None:
     """Fig. 2, with what the systems answer; None without a task that has a picture of its own."""
     tasks: dict[str, Task] = {}
     outputs: dict[str, dict[str, np.ndarray]] = {}
-    sample = photos.data.fit.picture(photos.read(photos.choices[0].index))
+    fit, photo = photos.data.fit, photos.read(photos.choices[0].index)
+    sample = fit.picture(photo)
+    shown = sample if fit.WHOLE else fit.example(photo)
     for system, predictor in photos.predictors.items():
         for name, task in predictor.tasks.items():
             if task.LAYER is None:
                 tasks.setdefault(name, task)
                 seed = None if task.DRAWS_TARGET else EVALUATION_SEED
-                answer = predictor.predict(sample.image, seed=seed).pictures[name]
+                answer = predictor.predict(shown.image, seed=seed).pictures[name]
                 outputs.setdefault(name, {})[system] = answer
     if not tasks:
         return None

@@ -66,8 +66,12 @@ class Fit(ABC):
     def kept(self, sample: Sample) -> Sample:
         """What is kept of a photo at its native size."""
 
+    def example(self, sample: Sample) -> Sample:
+        """As much of a photo at its native size as one picture shows."""
+        return sample
+
     def picture(self, sample: Sample) -> Sample:
-        """(S, S) pixels of a photo at its native size, as an example of what the network sees."""
+        """(S, S) pixels of a photo at its native size: :meth:`example` as the network sees it."""
         return self.kept(sample)
 
     def part(self, height: int, width: int) -> Part:

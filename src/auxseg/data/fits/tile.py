@@ -38,12 +38,14 @@ class Tile(Fit):
         """Height and width at which a photo of this size is read."""
         return max(1, round(self.scale * height)), max(1, round(self.scale * width))
 
-    def picture(self, sample: Sample) -> Sample:
+    def example(self, sample: Sample) -> Sample:
         """The middle of the photo."""
-        kept = self.kept(sample)
-        height, width = kept.image.shape[:2]
-        top, left = (max(0, (side - self.size) // 2) for side in (height, width))
-        return cut(kept, top, left, self.size)
+        side = max(1, round(self.size / self.scale))
+        top, left = (max(0, (one - side) // 2) for one in sample.image.shape[:2])
+        return cut(sample, top, left, side)
+
+    def picture(self, sample: Sample) -> Sample:
+        return resized(self.example(sample), self.size, self.size)
 
     def part(self, height: int, width: int) -> Part:
         raise NotImplementedError("a tile shows a part of a photo, not the other way round")
