@@ -57,6 +57,7 @@ def works(place: Path) -> dict[str, dict[str, Work]]:
     return {title: works_of(pair, CPU) for title, pair in pairs.items()}
 
 
+@pytest.mark.thorough
 def test_both_pairs_take_a_step(tmp_path: Path) -> None:
     pairs = works(checkout(tmp_path))
     assert len(pairs) == 2

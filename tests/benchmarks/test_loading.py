@@ -144,6 +144,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_the_benchmark_prints_its_tables(pets: Path) -> None:
     done = run(
         *("--root", pets, "--image-size", 32, "--repeats", 1, "--step-ms", 5),
@@ -160,6 +161,7 @@ def test_the_benchmark_prints_its_tables(pets: Path) -> None:
     assert "| `mtan-all`" in done.stdout
 
 
+@pytest.mark.thorough
 def test_real_steps_are_timed_too(pets: Path) -> None:
     done = run(
         *("--root", pets, "--image-size", 32, "--repeats", 1, "--width", 0.05, "--workers", 0),

@@ -57,6 +57,7 @@ def test_an_unknown_parameter_of_the_cluster_is_told(tmp_path: Path) -> None:
         list(Cluster("local", tmp_path, {"rockets": 1})(work, {"a": "good"}))
 
 
+@pytest.mark.thorough
 def test_a_job_that_fails_on_a_cluster(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ class Branching(ShippedNetwork):
 
 
 @pytest.mark.parametrize("format", ["onnx", "torch"])
+@pytest.mark.thorough
 def test_it_is_written_for_the_run_s_own_size_and_any_batch(format: str) -> None:
     model, views = trained("unet-1task")
     network, said, content = formats.content(
@@ -53,6 +54,7 @@ def test_it_is_written_for_the_run_s_own_size_and_any_batch(format: str) -> None
         np.testing.assert_allclose(run(images)["segmentation"], expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_others_are_written_for_any_size() -> None:
     model, views = trained("unet-1task")
     make = partial(ShippedNetwork, model, views, ("segmentation",))

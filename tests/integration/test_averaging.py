@@ -101,6 +101,7 @@ def test_attention_is_of_one_network_and_one_look(pair: tuple[Path, Path], tmp_p
     auxseg(*line, "--with", pair[0]).failed(2, "--attention", "no effect with --with")
 
 
+@pytest.mark.thorough
 def test_exported_files_answer_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     file = tmp_path / "run.onnx"

@@ -34,6 +34,7 @@ def test_json_alone_with_everything_measured() -> None:
     assert found["machine"]["image_size"] == 32
 
 
+@pytest.mark.thorough
 def test_tables() -> None:
     line = ("bench", *TINY, "--presets", "segnet-1task", "--seconds", "0.01")
     text = auxseg(*line).succeeded().out
@@ -43,6 +44,7 @@ def test_tables() -> None:
     assert "like for like" not in text
 
 
+@pytest.mark.thorough
 def test_memory_by_a_dry_run() -> None:
     line = ("bench", "--memory", "--presets", "segnet-3task", "--width", "0.25")
     found = json.loads(auxseg(*line, "--json").succeeded().out)["segnet-3task"]

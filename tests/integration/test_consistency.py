@@ -82,6 +82,7 @@ def test_it_has_no_output_of_its_own(taught: Path, tmp_path: Path) -> None:
     outcome.failed(2, "--tasks", "consistency", "segmentation")
 
 
+@pytest.mark.thorough
 def test_the_report_shows_what_the_teacher_taught(
     taught: Path, trained: Path, tmp_path: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_metadata(trained: Path, all_tasks: Path, program: Path) -> None:
     assert not any(key.startswith(("bbox", "classification")) for key in alone["validation"])
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_traced_for_any_size_says_its_own(
     trained: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +145,7 @@ def test_what_cannot_be_traced_for_any_size_says_its_own(
         assert mask.size == (33, 71)
 
 
+@pytest.mark.thorough
 def test_int8_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
     file = tmp_path / "small.onnx"
     outcome = auxseg("export", trained, "--int8", "--out", file).succeeded()
@@ -190,6 +192,7 @@ def test_no_run(tmp_path: Path) -> None:
     auxseg(*line).failed(1, str(tmp_path / "nothing"))
 
 
+@pytest.mark.thorough
 def test_a_file_that_differs_is_not_published(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def test_boxes_are_in_the_photo_s_pixels(letterbox: Path) -> None:
     np.testing.assert_allclose(found.box, expected, atol=0.02)
 
 
+@pytest.mark.thorough
 def test_an_exported_file_finds_the_same(tile: Path) -> None:
     file = tile.parent / "tile.onnx"
     auxseg("export", tile, "--out", file).succeeded()

@@ -126,6 +126,7 @@ def test_predicting_twice_is_the_same(run: Path, tmp_path: Path) -> None:
     assert a == b
 
 
+@pytest.mark.thorough
 def test_the_report_has_a_row_and_pictures_of_each(run: Path, tmp_path: Path) -> None:
     auxseg("report", run, "--out", tmp_path / "page").succeeded()
     with (tmp_path / "page" / "table1.csv").open(newline="", encoding="utf-8") as file:
@@ -145,6 +146,7 @@ def test_the_report_has_a_row_and_pictures_of_each(run: Path, tmp_path: Path) ->
         (("rotation", "inpainting"), "torch"),
     ],
 )
+@pytest.mark.thorough
 def test_exported_they_answer_as_the_run_does(
     names: tuple[str, ...], format: str, run: Path, tmp_path: Path
 ) -> None:

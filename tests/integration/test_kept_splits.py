@@ -448,6 +448,7 @@ def test_the_report_shows_the_run_s_test_images(here: tuple[Path, Path]) -> None
     assert [shown.data.dataset.name(n) for n in shown.held_out] == of_part(run, "test")
 
 
+@pytest.mark.thorough
 def test_int8_is_measured_on_the_run_s_validation_images(
     here: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_nothing_measures_a_final_fit_on_all_masks(
     assert "auxseg evaluate" not in line
 
 
+@pytest.mark.thorough
 def test_reproduce_compares_on_the_validation_images(
     original: tuple[Path, Path, Outcome], tmp_path: Path
 ) -> None:

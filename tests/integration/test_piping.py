@@ -20,6 +20,7 @@ from .command import TINY, auxseg, process
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
+@pytest.mark.thorough
 def test_training_through_a_pipe(tmp_path: Path) -> None:
     run = tmp_path / "a-run-directory-whose-name-alone-is-longer-than-the-terminal-is-wide"
     line = ("train", "segnet-1task", *TINY, "--epochs", "2", "--out", run)
@@ -92,6 +93,7 @@ def test_a_tilde_is_the_home_directory_wherever_it_stands(
     assert not (tmp_path / "~").exists()
 
 
+@pytest.mark.thorough
 def test_names_that_the_terminal_cannot_show(trained: Path, tmp_path: Path) -> None:
     for name in ("照片", "😀", "plain"):
         Image.new("RGB", (9, 9), (9, 9, 200)).save(tmp_path / f"{name}.png")

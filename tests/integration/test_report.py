@@ -99,6 +99,7 @@ def test_tables_are_the_same_in_every_format(reported: tuple[Path, Outcome]) -> 
     assert r"\begin{tabular}{lrr}" in (out / "table1.tex").read_text(encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_runs_that_were_not_tested_are_compared_on_validation(
     cache: Path, trained: Path, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_second_call_trains_nothing(reproduced: Reproduced) -> None:
     assert second.out.split("| system")[1] == first.out.split("| system")[1]
 
 
+@pytest.mark.thorough
 def test_a_failing_system_does_not_take_the_others_down(
     reproduced: Reproduced, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_failing_system_does_not_take_the_others_down(
     assert list(table(out)) == ["segnet-1task-scratch"]
 
 
+@pytest.mark.thorough
 def test_equal_weights_are_a_system_of_their_own(cache: Path, tmp_path: Path) -> None:
     line = ("reproduce", *TINY, "--epochs", "1", "--jobs", "1", "--presets", "mtan-3task")
     auxseg(*line, "--out", tmp_path / "out").succeeded()
@@ -124,6 +126,7 @@ def test_equal_weights_are_a_system_of_their_own(cache: Path, tmp_path: Path) ->
     assert (tmp_path / "out" / "figures" / "fig3-weights.svg").is_file()
 
 
+@pytest.mark.thorough
 def test_options_of_a_task_reach_the_presets_that_have_it(cache: Path, tmp_path: Path) -> None:
     line = ("reproduce", *TINY, "--epochs", "1", "--jobs", "2", "--equal", "none")
     options = ("--tasks.options", "{denoising: {std: 25}}", "--tasks.weights", "{denoising: 0.3}")
@@ -138,6 +141,7 @@ def test_options_of_a_task_reach_the_presets_that_have_it(cache: Path, tmp_path:
     assert tasks["segnet-noisy"]["weights"] == {"denoising": 0.3}
 
 
+@pytest.mark.thorough
 def test_the_data_are_opened_once_for_checks_and_report(
     reproduced: Reproduced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ SYSTEMS = {
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.thorough
 def test_stopped_after_an_epoch_and_within_one(
     system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +290,7 @@ def test_a_signal_keeps_the_step_that_was_reached(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+@pytest.mark.thorough
 def test_a_signal_from_elsewhere(
     number: signal.Signals, status: int, straight: Path, tmp_path: Path
 ) -> None:

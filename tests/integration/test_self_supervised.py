@@ -91,6 +91,7 @@ def _stop_in_second_epoch(
         raise StoppedError
 
 
+@pytest.mark.thorough
 def test_stopped_and_resumed_it_ends_as_if_nobody_had_stopped_it(
     all_tasks: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_task_s_wrong_option(task: str, option: str, value: str, tmp_path: Pat
 # -- evaluating -----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_evaluating_gives_the_numbers_of_training_without_the_unlabelled_images(
     cache: Path, tmp_path: Path
 ) -> None:
@@ -251,6 +253,7 @@ def check_attention(path: Path, tasks: tuple[str, ...], sides: tuple[int, ...]) 
                 assert 0 <= float(mask.min()) <= float(mask.max()) <= 1
 
 
+@pytest.mark.thorough
 def test_attention_masks_are_arrays_and_a_picture(all_tasks: Path, tmp_path: Path) -> None:
     path = photos.write(tmp_path / "wide.jpg", photos.photo(0, 90, 50))
     out = tmp_path / "out"
@@ -262,6 +265,7 @@ def test_attention_masks_are_arrays_and_a_picture(all_tasks: Path, tmp_path: Pat
     assert (out / "wide_mask.png").is_file()
 
 
+@pytest.mark.thorough
 def test_attention_masks_of_a_padded_size_are_cropped(tmp_path: Path) -> None:
     """40 pixels are padded to 64; what stands for padding is cut off, rounded up."""
     run, small = tmp_path / "run", (*TINY_MODEL, "--image-size", "40")

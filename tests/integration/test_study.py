@@ -132,6 +132,7 @@ def test_checkpoints_are_slim_and_hold_the_last_weights(study: tuple[Path, str])
     assert set(RunDirectory(run).read_last()) == set(runs.best(run))
 
 
+@pytest.mark.thorough
 def test_the_same_command_trains_nothing(
     study: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_the_same_command_trains_nothing(
     assert runs.snapshot(out / "runs") == before
 
 
+@pytest.mark.thorough
 def test_a_study_grows(study: tuple[Path, str], tmp_path: Path) -> None:
     """Another seed: four runs, and those that are there stay."""
     out = Path(shutil.copytree(study[0], tmp_path / "out"))
@@ -151,6 +153,7 @@ def test_a_study_grows(study: tuple[Path, str], tmp_path: Path) -> None:
     assert list(contents(out)["systems"][0]["values"]) == ["0", "1", "2"]
 
 
+@pytest.mark.thorough
 def test_pairs_and_the_effect_of_a_task_over_them(study: tuple[Path, str], tmp_path: Path) -> None:
     out = Path(shutil.copytree(study[0], tmp_path / "out"))
     auxseg(*LINE, "--labels", "all", "--design", "pairs", "--out", out).succeeded()
@@ -163,6 +166,7 @@ def test_pairs_and_the_effect_of_a_task_over_them(study: tuple[Path, str], tmp_p
     assert effect["difference"] == pytest.approx((alone + joined) / 2, abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_collecting_an_unfinished_study(study: tuple[Path, str], tmp_path: Path) -> None:
     """A seed that one system lacks counts for none; the page says so."""
     out = Path(shutil.copytree(study[0], tmp_path / "out"))
@@ -238,6 +242,7 @@ def test_a_system_that_fails_takes_no_other_with_it(
     assert "no seed is complete yet" in outcome.err
 
 
+@pytest.mark.thorough
 def test_runs_farmed_out_by_submitit(tmp_path: Path) -> None:
     """The local executor stands for a cluster."""
     pytest.importorskip("submitit")
@@ -276,6 +281,7 @@ def test_a_study_opens_its_data_once(
     assert opened == {"Shapes": 1, "Unlabelled": 1, "decoded": 2}
 
 
+@pytest.mark.thorough
 def test_collecting_and_confirming_open_no_more(
     study: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +332,7 @@ def test_the_confirmation_takes_the_test_images_of_the_runs(
         assert max(expected) < 10
 
 
+@pytest.mark.thorough
 def test_without_test_images_nothing_is_confirmed(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

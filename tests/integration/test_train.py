@@ -312,7 +312,8 @@ def test_configure_takes_short_last_and_dotted_names() -> None:
 @pytest.mark.parametrize("devices", [(0, 1), [0, 1], "0,1"])
 def test_configure_takes_lists(names: object, devices: object) -> None:
     names = names or ["segmentation", "edges"]
-    config = library.configure("segnet-1task", names=names, devices=devices, scale="0.5,2")
+    scale = {"augmentation.scale": "0.5,2"}  # data has a scale as well
+    config = library.configure("segnet-1task", names=names, devices=devices, **scale)
     assert config.tasks.names == ("segmentation", "edges")
     assert config.training.devices == (0, 1)
     assert config.augmentation.scale == (0.5, 2.0)

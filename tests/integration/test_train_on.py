@@ -200,6 +200,7 @@ def test_it_is_evaluated_on_all_images_that_it_was_trained_on(copy: Path) -> Non
     assert (parts.count("train"), parts.count("val"), len(parts)) == (20, 8, 28)
 
 
+@pytest.mark.thorough
 def test_it_is_tested_and_reported(tmp_path: Path) -> None:
     run = tmp_path / "run"
     auxseg("train", "segnet-1task", *TINY, *BOTH, "--epochs", "1", "--out", run).succeeded()
