@@ -66,7 +66,10 @@ class Prediction:
         """The mask's pixels of every class, by name, index order; None without a mask."""
         if self.mask is None:
             return None
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        # Row by row: bincount widens what it counts to 8 bytes.
+        counts = np.sum(
+            [np.bincount(row, minlength=len(self.classes)) for row in self.mask], axis=0
+        )
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     @property

@@ -207,7 +207,8 @@ class Segmentation(Task):
             # By a table for each channel: numbers of 8 bytes for a large photo's pixels take much.
             tinted = (0.55 * np.arange(256)[:, None] + 0.45 * colour).astype(np.uint8)
             for channel in range(3):
-                canvas[region, channel] = tinted[canvas[region, channel], channel]
+                plane = canvas[..., channel]  # a mask beside a number would become indices
+                plane[region] = tinted[:, channel][plane[region]]
             canvas[_outline(region.view(np.uint8), thickness)] = colour
         return canvas
 
