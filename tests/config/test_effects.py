@@ -20,7 +20,8 @@ SCRATCH = "segnet-1task-scratch"
 
 def test_needs_name_options() -> None:
     keys = {key for key, _ in leaves()}
-    assert {item.metadata["needs"] for _, item in leaves()} - {None} <= keys
+    needs = {item.metadata["needs"] for _, item in leaves()} - {None}
+    assert {needed.partition("=")[0] for needed in needs} <= keys
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -36,6 +37,8 @@ def test_defaults_have_an_effect(preset: str) -> None:
         (SCRATCH, {"model.calibrate": False}, ["model.calibrate", "model.weights"]),
         ("segnet-1task", {"weights": "none", "grey": "sum"}, ["model.grey", "model.weights"]),
         ("segnet-noisy", {"validate_every": 20}, ["training.validate_every", "training.steps"]),
+        ("unet-1task", {"data.scale": 0.5}, ["data.scale", "data.fit is stretch", "data.fit tile"]),
+        ("unet-1task", {"rare_crops": 0.1, "fit": "letterbox"}, ["data.rare_crops", "letterbox"]),
     ],
 )
 def test_an_option_without_effect_is_refused(

@@ -159,7 +159,7 @@ def test_what_crops_do_not_show(folder: Path, tile: Path) -> None:
     said = auxseg(*line, "--fit", "tile", "--out", folder / "none")
     said.failed(2, "--fit tile: classification, bbox", "--fit letterbox")
     for option in (("--data.scale", "0.5"), ("--data.rare_crops", "0.1")):
-        auxseg(*line, *option, "--out", folder / "none").failed(2, option[0][2:], "--fit tile")
+        auxseg(*line, *option, "--out", folder / "none").failed(2, option[0][2:], "data.fit tile")
     auxseg(*line, "--fit", "crop", "--out", folder / "none").failed(2, "data.fit", "letterbox")
     assert not (folder / "none").exists()
     line = ("predict", tile, folder / "photos" / "images", "--out", folder / "none")

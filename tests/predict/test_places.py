@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.data.fits import FITS
@@ -18,7 +20,9 @@ CLASSES = ClassNames(("dark", "bright"), ())
 
 
 class Brightness(Network):
-    """Class 1 where a picture is bright, and the box around it."""
+    """Class 1 where a picture is bright, the box around it, and attention to it."""
+
+    attentive = True
 
     def __init__(self, fit: str, scale: float = 1.0) -> None:
         self.preset, self.fit = "brightness", FITS[fit](64, scale)
@@ -30,7 +34,11 @@ class Brightness(Network):
         bright = images.mean(dim=1) - 0.7
         boxes = [_box(picture > 0) for picture in bright]
         scores = torch.stack([-bright, bright], dim=1)
-        return Outputs({"segmentation": scores, "bbox": torch.stack(boxes) - 0.5})
+        looks = F.avg_pool2d((bright > 0).float()[:, None], 4)
+        return Outputs(
+            {"segmentation": scores, "bbox": torch.stack(boxes) - 0.5},
+            {"segmentation/encoder-1": looks} if attention else {},
+        )
 
 
 def _box(mask: Tensor) -> Tensor:
@@ -68,3 +76,14 @@ def test_masks_and_boxes_lie_where_things_are(
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     np.testing.assert_allclose(found.box, box, atol=1.01 * max(1, finest))
+
+
+@pytest.mark.parametrize("shape", [(200, 300), (300, 100), (64, 64), (120, 200)])
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_attention_lies_where_things_are(fit: str, shape: tuple[int, int]) -> None:
+    """Laid over the photo, as the report does: the padding of a letterbox is no part of it."""
+    image, mask = photo(*shape)
+    found = Predictor(Brightness(fit)).predict(image, attention=True)
+    (looks,) = found.attention["segmentation/encoder-1"].astype(np.float32)
+    over = cv2.resize(looks, shape[::-1], interpolation=cv2.INTER_AREA)
+    assert over[mask == 1].mean() > over[mask == 0].mean() + 0.6

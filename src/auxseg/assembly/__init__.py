@@ -4,7 +4,6 @@ from auxseg.assembly.data import (
     TRAIN_ON,
     Data,
     expects_others,
-    make_fit,
     measured,
     moved,
     open_data,
@@ -12,6 +11,7 @@ from auxseg.assembly.data import (
     others_per_step,
     resolve,
 )
+from auxseg.assembly.fits import make_fit
 from auxseg.assembly.loaders import (
     EVALUATION_SEED,
     Prepare,

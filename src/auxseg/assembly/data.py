@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from auxseg.assembly.fits import make_crops, make_fit
 from auxseg.config import Config, DataConfig
 from auxseg.config.construct import construct
 from auxseg.data import DATASETS, Dataset, Split
@@ -17,7 +18,7 @@ from auxseg.data.arrays import DecodedArrays
 from auxseg.data.cache import decoded
 from auxseg.data.crops import Crops
 from auxseg.data.datasets.unlabelled import Unlabelled
-from auxseg.data.fits import FITS, Fit
+from auxseg.data.fits import Fit
 from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
@@ -25,7 +26,7 @@ from auxseg.data.observations import copies_of_training_images
 from auxseg.data.splits import subset
 from auxseg.errors import DataError, UsageError
 from auxseg.tasks import TASKS
-from auxseg.types import IGNORE_INDEX, NO_LABEL
+from auxseg.types import NO_LABEL
 
 #: What a run may train on.
 TRAIN_ON = ("train", "train+val")
@@ -169,7 +170,7 @@ def open_data(
     arrays = opened.arrays if opened else _decoded(config.data, dataset, fit)
     split, masks = _subsets(config, named.split, arrays)
     if not fit.WHOLE:
-        arrays = replace(arrays, crops=_crops(config, fit, arrays, split.train, masks))
+        arrays = replace(arrays, crops=make_crops(config, fit, arrays, split.train, masks))
     parts = (*split.train, *split.val, *split.test)
     digests = {number: int(arrays.digests[number]) for number in parts}
     copies = copies_of_training_images(digests, split, dataset.name)
@@ -181,56 +182,6 @@ def open_data(
     return Data(
         *(dataset, fit, arrays, split, named.parts, masks, messages),
         *(primary, others, unlabelled),
-    )
-
-
-def make_fit(config: Config, dataset: Dataset | None = None) -> Fit:
-    """How photos become the network's pictures.
-
-    Args:
-        dataset: whose own size is taken where the configuration names none.
-
-    Raises:
-        UsageError: an option has no effect, or a task learns what crops do not show.
-    """
-    data = config.data
-    size = data.image_size or (dataset.IMAGE_SIZE if dataset else None)
-    assert size is not None
-    fit = FITS[data.fit](size, data.scale)
-    if fit.WHOLE:
-        for key in ("scale", "rare_crops"):
-            if getattr(data, key) != getattr(DataConfig, key):
-                raise UsageError(
-                    f"data.{key}: {getattr(data, key):g} has no effect with --fit {data.fit}; "
-                    "leave it out, or take --fit tile"
-                )
-        return fit
-    of_photos = [name for name in config.tasks.names if TASKS[name].LABEL in ("label", "box")]
-    if of_photos:
-        raise UsageError(
-            f"--fit tile: {', '.join(of_photos)} is of the whole photo, which a crop does not "
-            "show; leave the task out, or take --fit letterbox"
-        )
-    return fit
-
-
-def _crops(
-    config: Config,
-    fit: Fit,
-    arrays: DecodedArrays,
-    train: tuple[int, ...],
-    masks: tuple[int, ...] | None,
-) -> Crops:
-    """How training images are cropped: rare is what the masks that may be seen seldom show."""
-    assert arrays.counts is not None
-    masked = [index for index in (train if masks is None else masks) if arrays.has_mask[index]]
-    counts = arrays.counts[masked].sum(axis=0)[:IGNORE_INDEX]
-    return Crops(
-        fit.size,
-        config.training.seed,
-        config.data.rare_crops,
-        frequency=tuple((counts / max(1, counts.sum())).tolist()),
-        masked=frozenset(masked),
     )
 
 

@@ -21,9 +21,10 @@ def check_effects(config: Config) -> None:
     """Raises :class:`UsageError` for an option that has no effect in this configuration."""
     values = dotted(config)
     for key, needed in idle(values).items():
+        option, _, wanted = needed.partition("=")
         raise UsageError(
-            f"{key}: {values[key]} has no effect in {config.preset}, where {needed} is "
-            f"{_shown(values[needed])}; leave it out or set {needed}"
+            f"{key}: {values[key]} has no effect in {config.preset}, where {option} is "
+            f"{_shown(values[option])}; leave it out or set {f'{option} {wanted}'.strip()}"
         )
 
 
@@ -51,9 +52,14 @@ def idle(values: Mapping[str, Any]) -> dict[str, str]:
         key: needed
         for key, needed in needs.items()
         if needed
-        and values.get(needed, defaults[needed]) in OFF
+        and _is_off(needed, defaults | dict(values))
         and values.get(key, defaults[key]) not in (defaults[key], NO_WEIGHTS)
     }
+
+
+def _is_off(needed: str, values: Mapping[str, Any]) -> bool:
+    option, _, wanted = needed.partition("=")
+    return values[option] != wanted if wanted else values[option] in OFF
 
 
 def _shown(value: Any) -> str:

@@ -30,8 +30,8 @@ def option(
     Args:
         flag: its short form on the command line, without dashes.
         minimum, above, maximum: limits of its numbers, also of those in a list or mapping.
-        needs: the dotted key of an option without which this one has no effect
-            (:mod:`auxseg.config.effects`).
+        needs: the dotted key of an option without which this one has no effect, or ``KEY=VALUE``
+            where it takes that value (:mod:`auxseg.config.effects`).
         takes: the type of what a user may give, where it is more than what the field holds.
         replaces: dotted keys of options that a file, or whatever else is laid below, gave in vain
             where this one is given.

@@ -52,7 +52,11 @@ class DataConfig(Group):
         flag="fit",
     )
     scale: float = option(
-        1.0, "tile: photos are read at so many times their own size", above=0, maximum=8
+        1.0,
+        "tile: photos are read at so many times their own size",
+        above=0,
+        maximum=8,
+        needs="data.fit=tile",
     )
     rare_crops: float = option(
         0.5,
@@ -60,6 +64,7 @@ class DataConfig(Group):
         "lie anywhere",
         minimum=0,
         maximum=1,
+        needs="data.fit=tile",
     )
     limit: int | None = option(
         None, "train on this many images, drawn stratified by class", flag="limit", minimum=1

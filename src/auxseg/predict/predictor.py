@@ -244,7 +244,7 @@ class Predictor:
             if self.tasks[task].LAYER is None
         }
         overlay = draw_all(photo, self.tasks, decoded)
-        attention = self._crop(outputs.attention)
+        attention = self._crop(outputs.attention, size)
         segmentation = self.tasks.get("segmentation")
         return Prediction(
             *(name, photo, decoded, overlay, pictures, attention),
@@ -263,15 +263,25 @@ class Predictor:
             return output
         return self.tasks[task].within(output, self.fit.part(*size).relative(self.size))
 
-    def _crop(self, masks: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    def _crop(
+        self, masks: Mapping[str, torch.Tensor], size: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
         """Without what stands for padding: (C, H, W) of the padded image → float16."""
         stride = self.network.stride
         padded = -(-self.size // stride) * stride
         cropped = {}
         for key, mask in masks.items():
             side = -(-self.size * mask.shape[-1] // padded)
-            cropped[key] = mask[:, :side, :side].half().cpu().numpy()
+            x_min, y_min, x_max, y_max = self.fit.part(*size).relative(self.size)
+            rows, columns = (_cells(*ends, side) for ends in ((y_min, y_max), (x_min, x_max)))
+            cropped[key] = mask[:, rows, columns].half().cpu().numpy()
         return cropped
+
+
+def _cells(first: float, last: float, count: int) -> slice:
+    """Of so many cells along a side those between two places in [0, 1]: one at least."""
+    start = min(round(first * count), count - 1)
+    return slice(start, max(round(last * count), start + 1))
 
 
 def _probabilities(

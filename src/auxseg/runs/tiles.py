@@ -6,6 +6,7 @@ pixels times classes: 6,000×4,000 pixels and 60 classes would take 6 GB.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from auxseg.data.crops import cut, starts
 from auxseg.data.decode import resized
 from auxseg.data.fits import Tile
 from auxseg.tasks import Task
-from auxseg.tasks.enlarge import Enlarger, Probabilities, SpooledProbabilities
+from auxseg.tasks.enlarge import Enlarger, SpooledProbabilities
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import Sample
 
@@ -44,7 +45,7 @@ class Decided:
     """
 
     mask: np.ndarray
-    probabilities: Probabilities | SpooledProbabilities | None = None
+    probabilities: SpooledProbabilities | None = None
 
 
 def look_by_tiles(
@@ -106,9 +107,8 @@ def blended(
     together = max(1, min(TILES, TILE_BYTES // (4 * channels * size * size)))
     small = 4 * channels * min(size, height) * width <= BAND_BYTES
     dtype = torch.float32 if small else torch.float16
-    bands: dict[
-        str, Tensor
-    ] = {}  # from the tiles' first row; the next tiles add to their last ones
+    # Begin at the tiles' first row; the next row of tiles adds to their last ones.
+    bands: dict[str, Tensor] = {}
     rows = min(size, height)
     for row, top in enumerate(tops):
         for first in range(0, len(lefts), together):
@@ -160,14 +160,14 @@ def _weights(places: Sequence[int], size: int, overlap: int) -> list[Tensor]:
     return [torch.from_numpy(ramp / total[place : place + size]).float() for place in places]
 
 
-class _Takes:
+class _Takes(ABC):
     """Takes a task's output, row by row."""
 
-    def take(self, band: Tensor) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, band: Tensor) -> None: ...
 
-    def found(self) -> Tensor | Decided:
-        raise NotImplementedError
+    @abstractmethod
+    def found(self) -> Tensor | Decided: ...
 
 
 class _Collects(_Takes):
