@@ -25,7 +25,7 @@ from auxseg.predict.network import Network, Outputs
 from auxseg.predict.outputs.pictures import LEAST_WIDTH, with_legend
 from auxseg.predict.outputs.polygons import coco_annotations, write_labelme
 from auxseg.predict.predictor import Prediction
-from auxseg.tasks.palette import class_colours
+from auxseg.palette import class_colours
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import ClassNames
 

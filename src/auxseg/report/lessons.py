@@ -23,7 +23,7 @@ from auxseg.report.curves import (
 from auxseg.report.systems import System
 from auxseg.report.tables import MISSING
 from auxseg.tasks import TASKS
-from auxseg.tasks.palette import FIRST
+from auxseg.palette import FIRST
 
 #: More classes than colours are in the table alone.
 MOST_DRAWN = len(FIRST)

@@ -23,7 +23,7 @@ from auxseg.tasks.base import (
 )
 from auxseg.tasks.enlarge import largest_enlarged
 from auxseg.tasks.missed import missed_classes
-from auxseg.tasks.palette import class_colours
+from auxseg.palette import class_colours
 from auxseg.tasks.pooled import PooledMetrics, confusion_counts, known
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
 

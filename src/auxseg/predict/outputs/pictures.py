@@ -10,7 +10,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from auxseg.predict.predictor import Prediction
-from auxseg.tasks.palette import class_colours
+from auxseg.palette import class_colours
 
 #: Narrower photos get no legend: there is no room for a word.
 LEAST_WIDTH = 120
