@@ -5,6 +5,9 @@ from __future__ import annotations
 import colorsys
 
 import numpy as np
+from PIL import Image
+
+from auxseg.types import IGNORE_INDEX
 
 #: The first colours, RGB, told apart at a glance; the first of all is the background's.
 FIRST = np.array(
@@ -24,3 +27,16 @@ def class_colours(count: int) -> np.ndarray:
         colour = colorsys.hsv_to_rgb((0.08 + number * _TURN) % 1, saturation, value)
         further.append([round(255 * channel) for channel in colour])
     return np.concatenate([FIRST, np.array(further, np.uint8).reshape(-1, 3)])[:count]
+
+
+def mask_picture(mask: np.ndarray) -> Image.Image:
+    """A mask as a palette image: viewers show colours, programs read the indices.
+
+    Args:
+        mask: uint8 (H, W), class indices; :data:`~auxseg.types.IGNORE_INDEX` is shown in grey.
+    """
+    colours = class_colours(256)
+    colours[IGNORE_INDEX] = 128
+    picture = Image.fromarray(mask)
+    picture.putpalette(colours.ravel().tolist())
+    return picture

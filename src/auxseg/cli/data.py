@@ -1,10 +1,11 @@
-"""The command line's verbs about data sets: ``auxseg data check``, ``prepare`` and ``cache``."""
+"""The command line's verbs about data sets: ``auxseg data check``, ``convert``, and others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from auxseg.cli.data_convert import data_convert
 from auxseg.config.command_line import verb_parser
 from auxseg.config.parsing import overlay, to_config
 from auxseg.errors import UsageError
@@ -22,14 +23,15 @@ OF_PREPARE = (
 
 
 def data(arguments: Sequence[str]) -> int:
-    """check a data folder, decode it into the cache, tidy the cache (data check, prepare, cache)"""
+    """check or convert a data folder, fill or tidy the cache (data check, convert, …)"""
     actions: dict[str, Callable[[Sequence[str]], int]] = {
         "check": data_check,
+        "convert": data_convert,
         "prepare": data_prepare,
         "cache": data_cache,
     }
     if arguments and arguments[0] in ("-h", "--help"):
-        print("usage: auxseg data check DIR · auxseg data prepare --data NAME --root DIR")
+        print("usage: auxseg data check DIR · auxseg data convert SOURCE --out DIR · …")
         print("Example: auxseg data check photos\n")
         for name, action in actions.items():
             print(f"  {name:8} {action.__doc__}")

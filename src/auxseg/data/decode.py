@@ -118,6 +118,18 @@ def read_colour_mask(path: Path) -> np.ndarray:
         raise DataError(f"{path}: {error}") from error
 
 
+def read_picture(path: Path) -> Image.Image:
+    """The decoded first frame of an image file, upright, in the file's own mode.
+
+    Raises:
+        DataError: the file cannot be decoded; names it and the reason.
+    """
+    try:
+        return _open(path)
+    except _DecodeError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
 def stretch(sample: Sample, size: int) -> Sample:
     """Stretches image and mask to ``(size, size)``; the box is relative and stays as it is."""
     return resized(sample, size, size)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from auxseg.palette import FIRST
 from auxseg.report.curves import (
     axis_of,
     curve,
@@ -23,7 +24,6 @@ from auxseg.report.curves import (
 from auxseg.report.systems import System
 from auxseg.report.tables import MISSING
 from auxseg.tasks import TASKS
-from auxseg.palette import FIRST
 
 #: More classes than colours are in the table alone.
 MOST_DRAWN = len(FIRST)

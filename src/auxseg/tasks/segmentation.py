@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auxseg.errors import DataError, UsageError
+from auxseg.palette import class_colours
 from auxseg.tasks.averages import mean_softmax
 from auxseg.tasks.base import (
     MetricInfo,
@@ -23,7 +24,6 @@ from auxseg.tasks.base import (
 )
 from auxseg.tasks.enlarge import largest_enlarged
 from auxseg.tasks.missed import missed_classes
-from auxseg.palette import class_colours
 from auxseg.tasks.pooled import PooledMetrics, confusion_counts, known
 from auxseg.types import IGNORE_INDEX, ClassNames, HeadSpec, LabelledImages, Sample, Target
 

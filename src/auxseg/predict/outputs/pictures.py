@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from auxseg.palette import class_colours, mask_picture
 from auxseg.predict.predictor import Prediction
-from auxseg.palette import class_colours
 
 #: Narrower photos get no legend: there is no room for a word.
 LEAST_WIDTH = 120
@@ -21,11 +21,7 @@ LETTERS, LEAST_LETTERS = 1 / 50, 11
 def write_mask(prediction: Prediction, path: Path) -> None:
     """Class indices with a palette: viewers show colours, programs read the indices."""
     assert prediction.mask is not None
-    picture = Image.fromarray(prediction.mask)
-    colours = class_colours(256)
-    colours[255] = 128  # the value of pixels without a class, which training reads
-    picture.putpalette(colours.ravel().tolist())
-    picture.save(path, format="png")
+    mask_picture(prediction.mask).save(path, format="png")
 
 
 def write_overlay(prediction: Prediction, path: Path) -> None:

@@ -26,6 +26,12 @@ class FolderFiles:
     problems: tuple[str, ...]
 
 
+def has_layout(root: Path) -> bool:
+    """Whether a folder has masks where they are looked for."""
+    masks = root / "masks"
+    return masks.is_dir() and any(path.suffix.lower() == ".png" for path in list_files(masks))
+
+
 def find_files(root: Path) -> FolderFiles:
     """Lists ``images/`` (or the folder itself, where there is no ``images/``) and ``masks/``.
 

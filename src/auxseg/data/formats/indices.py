@@ -1,0 +1,107 @@
+"""Masks whose pixels are class indices: grey values, or a palette's indices."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from auxseg.data.decode import read_picture
+from auxseg.data.formats.base import Format, Options, Source
+from auxseg.data.formats.contents import grey_values, in_threads, survey
+from auxseg.data.formats.journal import Journal
+from auxseg.data.formats.masks import names_for, one_mask_items
+from auxseg.errors import DataError
+from auxseg.types import IGNORE_INDEX
+
+#: Of so many values or fewer, with gaps between, each is taken for a class.
+_FEW = 64
+
+
+class Indices(Format):
+    """Grey or palette masks, 8 or 16 bits, also saved as RGB; values are classes.
+
+    Values 0, 1, … k are the classes; with 255 beside them that one is not labelled. Other values
+    (0, 85, 170) become classes in their order.
+    """
+
+    NAME: ClassVar[str] = "indices"
+    TITLE: ClassVar[str] = "masks of class indices"
+
+    @classmethod
+    def recognises(cls, source: Path) -> str | None:
+        if not source.is_dir():
+            return None
+        _, kind, first = survey(source)
+        return f"{first} holds class indices" if kind == "indices" else None
+
+    @classmethod
+    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
+        pairs, _, _ = survey(source)
+        files = [one.path for masks in pairs.masks.values() for one in masks]
+        found = [values for values in in_threads(_values, files) if values is not None]
+        present = sorted(set().union(*found))
+        if not present:
+            raise DataError(f"{source}: no mask of class indices with a photo of its name")
+        numbers = _numbers(present, options, journal)
+        count = max((one for one in numbers.values() if one != IGNORE_INDEX), default=0) + 1
+        classes = names_for(count, source, options, journal)
+        table = np.full(max(present) + 1, -1, dtype=np.int64)
+        for value, number in numbers.items():
+            table[value] = number
+        read = partial(_read, table)
+        return Source(classes, one_mask_items(source, pairs, read, journal))
+
+
+def _values(path: Path) -> set[int] | None:
+    """The values of a mask; None where it is not one of indices."""
+    try:
+        values = _indices(path)
+    except DataError:
+        return None  # reading it for its photo tells what is wrong
+    return set(np.unique(values).tolist())
+
+
+def _indices(path: Path) -> np.ndarray:
+    values = grey_values(read_picture(path))
+    if values is None:
+        raise DataError(f"{path}: a mask in colours among masks of class indices")
+    if values.min() < 0 or values.max() > 65535:
+        raise DataError(f"{path}: mask value {values.max()}; 0 to 65535 are read")
+    return np.asarray(values, dtype=np.int64)
+
+
+def _numbers(present: list[int], options: Options, journal: Journal) -> dict[int, int]:
+    """Value → class index."""
+    ignored = options.ignore_index
+    contiguous = present[:-1] == list(range(len(present) - 1))
+    if ignored is None and present[-1] == 255 and len(present) > 2 and contiguous:
+        ignored = 255
+        journal.decided("value 255 beside class indices: pixels that are not labelled")
+    values = [value for value in present if value != ignored]
+    gaps = values != list(range(len(values)))
+    named = bool(options.classes) and max(values, default=0) < len(options.classes)
+    if gaps and not named and len(values) <= _FEW and max(values) >= 2 * len(values):
+        shown = ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
+        journal.decided(f"values {shown} become classes 0 to {len(values) - 1}, in their order")
+        numbers = {value: number for number, value in enumerate(values)}
+    else:
+        if gaps:
+            journal.decided("some class indices are in no mask", f"there are {values[:8]}")
+        numbers = {value: value for value in values}
+    if max(numbers.values(), default=0) >= IGNORE_INDEX:
+        raise DataError(f"mask value {max(values)}; classes 0 to {IGNORE_INDEX - 1} are allowed")
+    if ignored is not None:
+        numbers[ignored] = IGNORE_INDEX
+    return numbers
+
+
+def _read(table: np.ndarray, path: Path, journal: Journal) -> np.ndarray:
+    values = _indices(path)
+    if read_picture(path).mode not in ("P", "L", "1"):
+        journal.repaired("masks of indices saved with more channels or bits than they need")
+    if values.max() >= table.size or (table[values] < 0).any():
+        raise DataError(f"mask value {values.max()} is none of the classes")
+    return table[values].astype(np.uint8)
