@@ -20,12 +20,12 @@ from torch import Tensor
 
 from auxseg.data.fits import Stretch
 from auxseg.errors import UsageError
+from auxseg.palette import class_colours
 from auxseg.predict import Predictor, Wanted, predict_files
 from auxseg.predict.network import Network, Outputs
 from auxseg.predict.outputs.pictures import LEAST_WIDTH, with_legend
 from auxseg.predict.outputs.polygons import coco_annotations, write_labelme
 from auxseg.predict.predictor import Prediction
-from auxseg.palette import class_colours
 from auxseg.tasks.segmentation import Segmentation
 from auxseg.types import ClassNames
 

@@ -17,8 +17,10 @@ from auxseg.data import DATASETS, Dataset, Split
 from auxseg.data.arrays import DecodedArrays
 from auxseg.data.cache import decoded
 from auxseg.data.crops import Crops
+from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.datasets.unlabelled import Unlabelled
 from auxseg.data.fits import Fit
+from auxseg.data.formats.recognise import check_layout
 from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
@@ -107,9 +109,15 @@ def open_dataset(config: DataConfig) -> Dataset:
     """The data set that the configuration names, not yet decoded.
 
     A split file stands beside the data set, which then is opened with its usual split.
+
+    Raises:
+        DataError: a folder of photos whose labels are in another tool's format.
     """
     cls = DATASETS[config.name]
     options = dict(config.options)
+    root = Path(config.root).expanduser() if config.root else None
+    if cls is Folder and root is not None:
+        check_layout(root)
     if config.ignore_index is not None:
         if "ignore_index" not in inspect.signature(cls).parameters:
             raise UsageError(f"--ignore-index: the data set {config.name} has no such option")
@@ -118,7 +126,7 @@ def open_dataset(config: DataConfig) -> Dataset:
         cls,
         "data.options",
         options,
-        root=Path(config.root).expanduser() if config.root else None,
+        root=root,
         split=None if is_split_file(config.split) else config.split,
         split_seed=config.split_seed,
     )

@@ -32,7 +32,8 @@ def data_convert(arguments: Sequence[str]) -> int:
     )
     parsed = parser.parse(arguments)
     check_ignore_index(parsed.ignore_index)
-    classes, palette = (), None
+    classes: tuple[str, ...] = ()
+    palette = None
     if parsed.palette is not None:
         classes, palette = read_palette(Path(parsed.palette).expanduser())
     if parsed.classes is not None:

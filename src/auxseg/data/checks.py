@@ -16,6 +16,7 @@ from auxseg.config.construct import construct
 from auxseg.data import DATASETS
 from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.data.formats.recognise import check_layout
 from auxseg.data.observations import copies_of_training_images, dark, digest, groups_of_copies
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
@@ -69,10 +70,12 @@ def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
 
     Raises:
         UsageError: unknown name, or an option's value is wrong.
-        DataError: the layout is that of no data set, or a table's header is wrong, so that
-            nothing can be counted.
+        DataError: the layout is that of no data set, labels are in another tool's format, or a
+            table's header is wrong, so that nothing can be counted.
     """
     kind = FILE_BASED[one_of("data", name or detect(root), tuple(FILE_BASED))]
+    if kind is Folder:
+        check_layout(root)
     try:
         return check(construct(kind, "data.options", options, root=root))
     except DataProblemsError as error:
@@ -116,6 +119,7 @@ def detect(root: Path) -> str:
     for name in sorted(FILE_BASED, key=lambda name: name == Folder.NAME):
         if FILE_BASED[name].recognises(root):
             return name
+    check_layout(root)
     needs = ", ".join(f"{name} needs {kind.LAYOUT}" for name, kind in FILE_BASED.items())
     raise DataError(f"{root}: no known layout; {needs}")
 

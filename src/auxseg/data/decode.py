@@ -232,7 +232,8 @@ def _indices(image: Image.Image) -> np.ndarray:
         alpha, colours = channels[..., -1], channels[..., :-1]
         if (colours == colours[:1, :1]).all() and alpha.min() != alpha.max():
             raise _DecodeError(
-                "what it shows lies in the alpha channel, which is not read; save it as grey values"
+                "what it shows lies in the alpha channel, which is not read; `auxseg data "
+                "convert` makes class indices of it"
             )
     if image.mode in ("P", "L", "1", *_SIXTEEN_BIT_MODES):
         return np.asarray(image).astype(np.int64)
@@ -242,5 +243,8 @@ def _indices(image: Image.Image) -> np.ndarray:
         channels = np.asarray(image)[..., :3]
         if (channels == channels[..., :1]).all():
             return channels[..., 0].astype(np.int64)
-        raise _DecodeError("a colour image; masks hold class indices, or colours of a palette file")
+        raise _DecodeError(
+            "a colour image; masks hold class indices, or colours of a palette file; `auxseg data "
+            "convert` finds the colours"
+        )
     raise _DecodeError(f"pixel format {image.mode}; masks hold class indices of 8 bits")

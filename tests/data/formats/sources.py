@@ -75,8 +75,12 @@ def write_coco(root: Path, runs: str = "compressed") -> dict[str, np.ndarray]:
                 drawn["counts"] = np.diff(edges, prepend=0, append=flat.size).tolist()
             annotations.append(
                 {
-                    **{"id": len(annotations), "image_id": number, "category_id": 10 * value},
-                    **{"segmentation": drawn, "iscrowd": 0, "bbox": [0, 0, 5, 5]},
+                    "id": len(annotations),
+                    "image_id": number,
+                    "category_id": 10 * value,
+                    "segmentation": drawn,
+                    "iscrowd": 0,
+                    "bbox": [0, 0, 5, 5],
                 }
             )
     categories = [{"id": 20, "name": "dog"}, {"id": 10, "name": "cat"}, {"id": 30, "name": "cow"}]
@@ -99,8 +103,13 @@ def write_labelme(root: Path) -> dict[str, np.ndarray]:
             if value == 1:
                 shapes += [_shape("_background_", points) for points in outlines(holes)]
         content = {
-            **{"version": "5.5.0", "flags": {}, "shapes": shapes, "imageData": None},
-            **{"imagePath": f"..\\labels\\{name}.JPG", "imageHeight": 40, "imageWidth": 60},
+            "version": "5.5.0",
+            "flags": {},
+            "shapes": shapes,
+            "imageData": None,
+            "imagePath": f"..\\labels\\{name}.JPG",
+            "imageHeight": 40,
+            "imageWidth": 60,
         }
         (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     return masks

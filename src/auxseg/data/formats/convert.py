@@ -8,11 +8,11 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auxseg.data.base import PARTS
-from auxseg.data.datasets.folder.labels import BOX_COLUMNS
+from auxseg.data.datasets.folder.labels import BOX_COLUMNS, Row, read_labels
 from auxseg.data.decode import read_image
 from auxseg.data.files import unread
 from auxseg.data.formats.base import Item, Object, Options, Source
@@ -56,6 +56,7 @@ class _Written:
 
     Attributes:
         objects: None where the format tells none apart.
+        row: what the source's own labels.csv says, which comes before the objects.
     """
 
     name: str
@@ -63,6 +64,7 @@ class _Written:
     has_mask: bool = False
     ignored: bool = False
     objects: tuple[Object, ...] | None = None
+    row: Row | None = None
 
 
 def convert(
@@ -122,7 +124,12 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Wri
         )
     for one in journals:
         journal.take(one)
-    written = [one for one in results if one is not None]
+    rows = _rows(source / "labels.csv", read.items, journal)
+    written = [
+        one if row is None else replace(one, part=row.part or one.part, row=row)
+        for one, row in zip(results, rows, strict=True)
+        if one is not None
+    ]
     if not written:
         raise DataError(f"{source}: no photo can be read{_first_unreadable(journal)}")
     if any(one.has_mask for one in written):
@@ -168,6 +175,24 @@ def _detail(error: DataError) -> str:
     text = str(error)
     path, separator, rest = text.partition(": ")
     return f"{Path(path).name}: {rest}" if separator and Path(path).is_absolute() else text
+
+
+def _rows(path: Path, items: Sequence[Item], journal: Journal) -> list[Row | None]:
+    """The rows of a labels.csv that lies in the source already, one for each item."""
+    if not path.is_file():
+        return [None] * len(items)
+    stems = Counter(item.name.stem for item in items)
+    numbers = {item.name.name: number for number, item in enumerate(items)}
+    for number, item in enumerate(items):
+        if stems[item.name.stem] == 1:
+            numbers[item.name.stem] = number
+    table = read_labels(path, numbers)
+    about = journal.about(path.name)
+    about.decided("classes, boxes and parts come from the source's own table")
+    for problem in table.problems:
+        about.unreadable("a row of the source's own table", problem.removeprefix(f"{path} "))
+    journal.take(about)
+    return [table.rows.get(number) for number in range(len(items))]
 
 
 def _names(paths: Sequence[Path], journal: Journal) -> list[str]:
@@ -233,12 +258,16 @@ def _write_table(path: Path, written: Sequence[_Written], journal: Journal) -> N
 
 def _label(one: _Written) -> str | None:
     """The class of all things in a photo; None where there are none or several."""
+    if one.row is not None and one.row.label is not None:
+        return one.row.label
     names = {found.name for found in one.objects or ()}
     return names.pop() if len(names) == 1 else None
 
 
 def _box(one: _Written) -> tuple[float, float, float, float] | None:
     """The box of the one thing in a photo."""
+    if one.row is not None and one.row.box is not None:
+        return one.row.box
     return one.objects[0].box if one.objects is not None and len(one.objects) == 1 else None
 
 

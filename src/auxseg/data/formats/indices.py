@@ -104,4 +104,4 @@ def _read(table: np.ndarray, path: Path, journal: Journal) -> np.ndarray:
         journal.repaired("masks of indices saved with more channels or bits than they need")
     if values.max() >= table.size or (table[values] < 0).any():
         raise DataError(f"mask value {values.max()} is none of the classes")
-    return table[values].astype(np.uint8)
+    return np.asarray(table[values], dtype=np.uint8)

@@ -11,12 +11,12 @@ from auxseg.data.files import is_image
 from auxseg.data.formats.files import files_below, part_of
 from auxseg.data.formats.journal import Journal
 
-#: Folders of masks, in small letters and without signs.
-MASK_FOLDERS = frozenset(
-    {"mask", "masks", "label", "labels", "annotation", "annotations", "gt", "groundtruth", "seg"}
-    | {"segmentation", "segmentations", "segmentationclass", "target", "targets", "labelids"}
-    | {"trimap", "trimaps", "maskpng", "maskspng", "pngmasks", "segmask", "segmasks", "labelcol"}
-)
+#: Folders of masks, in small letters and without signs: what their names hold,
+_MASK_WORDS = ("mask", "annot", "label", "segm", "groundtruth", "trimap")
+#: or what they are.
+_MASK_NAMES = frozenset({"gt", "seg", "target", "targets"})
+#: Words for photos that have labels.
+_LABELLED = ("labelled", "labeled", "annotated")
 #: Folders of pictures that are neither photos nor masks of classes.
 _OTHER_FOLDERS = frozenset({"segmentationobject", "instances", "overlay", "overlays", "preview"})
 #: Folders of photos: their names say nothing of which mask belongs to which photo.
@@ -69,7 +69,7 @@ def find_pairs(source: Path) -> Pairs:
     sign.
     """
     pictures = [path for path in files_below(source) if is_image(path)]
-    inside = {path for path in pictures if _folders(path, source) & MASK_FOLDERS}
+    inside = {path for path in pictures if any(map(_of_masks, _folders(path, source)))}
     others = {path for path in pictures if _folders(path, source) & _OTHER_FOLDERS}
     masks = [path for path in pictures if path in inside - others]
     photos = [path for path in pictures if path not in inside | others]
@@ -110,6 +110,13 @@ def tell_lonely(pairs: Pairs, journal: Journal, source: Path) -> None:
 
 def _folders(path: Path, source: Path) -> set[str]:
     return {_letters(part) for part in path.relative_to(source).parts[:-1]}
+
+
+def _of_masks(letters: str) -> bool:
+    """Whether a folder's name, in small letters, says that it holds masks."""
+    if letters in _MASK_NAMES:
+        return True
+    return any(word in letters for word in _MASK_WORDS) and not letters.startswith(_LABELLED)
 
 
 def _letters(name: str) -> str:
@@ -181,7 +188,11 @@ def _match(
 def _remaining(path: Path, source: Path) -> tuple[str, ...]:
     """The folders around a file that tell it from others of its name."""
     folders = path.relative_to(source).parts[:-1]
-    return tuple(one for one in folders if _letters(one) not in MASK_FOLDERS | _PHOTO_FOLDERS)
+    return tuple(
+        one
+        for one in folders
+        if _letters(one) not in _PHOTO_FOLDERS and not _of_masks(_letters(one))
+    )
 
 
 def _nearest(photos: Sequence[Path], around: tuple[str, ...], source: Path) -> Path:

@@ -28,6 +28,8 @@ def recognise(source: Path, name: str | None, journal: Journal) -> type[Format]:
         raise DataError(f"{source}: no such file or folder")
     if name is not None:
         return FORMATS[one_of("--from", name, tuple(FORMATS))]
+    if source.is_dir() and OxfordPet.recognises(source):
+        raise DataError(f"{source}: is read as it is: --data oxford-pet --root {source}")
     shown = shown_formats(source)
     if not shown:
         raise DataError(f"{source}: {_nothing(source)}")
@@ -58,24 +60,22 @@ def shown_formats(source: Path) -> dict[str, str]:
     return found
 
 
-def advice(root: Path) -> str | None:
-    """For a folder that is not in the folder layout: what it is and which command converts it."""
+def check_layout(root: Path) -> None:
+    """Raises DataError for a folder whose labels are in another tool's format, and says which
+    command converts it."""
     if not root.is_dir() or has_layout(root):
-        return None
+        return
     shown = shown_formats(root)
-    if not shown:
-        return None
-    name = next(iter(shown))
-    return (
-        f"{root}: labels in another format, {FORMATS[name].TITLE} ({shown[name]}); "
-        f"`auxseg data convert {root} --out DIR` makes the folder that is read"
-    )
+    if shown:
+        name = next(iter(shown))
+        raise DataError(
+            f"{root}: its labels are in another format: {FORMATS[name].TITLE} ({shown[name]}); "
+            f"`auxseg data convert {root} --out DIR` makes a folder that is read"
+        )
 
 
 def _nothing(source: Path) -> str:
     """Why no format was found."""
-    if source.is_dir() and OxfordPet.recognises(source):
-        return "is read as it is: --data oxford-pet --root " + str(source)
     if source.is_dir():
         for file in files_below(source):
             if file.suffix.lower() == ".json" and _is_label_studio(file):

@@ -27,9 +27,10 @@ class FolderFiles:
 
 
 def has_layout(root: Path) -> bool:
-    """Whether a folder has masks where they are looked for."""
+    """Whether a folder has labels where they are looked for."""
     masks = root / "masks"
-    return masks.is_dir() and any(path.suffix.lower() == ".png" for path in list_files(masks))
+    drawn = masks.is_dir() and any(path.suffix.lower() == ".png" for path in list_files(masks))
+    return drawn or (root / "labels.csv").exists()
 
 
 def find_files(root: Path) -> FolderFiles:
@@ -77,7 +78,10 @@ def _masks(
     problems = []
     for path in list_files(folder) if folder.is_dir() else []:
         if path.suffix.lower() != ".png":
-            problems.append(f"{path}: masks are PNG files, masks/STEM.png")
+            problems.append(
+                f"{path}: masks are PNG files, masks/STEM.png; "
+                "`auxseg data convert` makes them of others"
+            )
         elif path.stem in unread_images and path.stem not in stems:
             photo = unread_images[path.stem]
             problems.append(
@@ -97,7 +101,9 @@ def _masks_below(folder: Path) -> tuple[str, ...]:
     count = sum(file.suffix.lower() == ".png" for path in below for file in path.rglob("*"))
     if not count:
         return ()
-    return (f"{folder}: {count} masks in sub-folders are not read; move them into masks/",)
+    return (
+        f"{folder}: {count} masks in sub-folders are not read; `auxseg data convert` reads them",
+    )
 
 
 def _unmasked(images: list[Path], masks: tuple[Path | None, ...]) -> tuple[str, ...]:
