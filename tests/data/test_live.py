@@ -59,8 +59,8 @@ def test_the_same_batches(workers: int, root: Path, tmp_path: Path) -> None:
 def test_no_pixels_are_kept(root: Path, tmp_path: Path) -> None:
     LiveArrays.open(Folder(root), Stretch(SIZE), tmp_path / "live")
     assert sorted(path.name for path in (tmp_path / "live").rglob("*.npy")) == [
-        *("boxes.npy", "digests.npy", "extents.npy"),
-        *("has_mask.npy", "labels.npy", "readable.npy"),
+        *("boxes.npy", "digests.npy", "extents.npy", "has_mask.npy"),
+        *("labels.npy", "prints.npy", "readable.npy"),
     ]
 
 

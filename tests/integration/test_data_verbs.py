@@ -52,6 +52,15 @@ def test_check_names_every_problem(root: Path) -> None:
     assert outcome.out.splitlines()[-1] == f"{len(problems)} problems"
 
 
+def test_check_writes_a_page(root: Path, tmp_path: Path) -> None:
+    """Beside what it prints, problems or not; a folder that is in the way is one line."""
+    page = tmp_path / "new" / "page.html"
+    outcome = auxseg("data", "check", root, "--html", page).succeeded()
+    assert f"written: {page}" in outcome.out
+    assert "<h2" in page.read_text(encoding="utf-8")
+    auxseg("data", "check", root, "--html", tmp_path).failed(1, str(tmp_path))
+
+
 def test_check_says_that_masks_are_missing(root: Path) -> None:
     (root / "masks" / "03.png").unlink()
     out = auxseg("data", "check", root).succeeded().out

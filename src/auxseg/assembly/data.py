@@ -180,8 +180,11 @@ def open_data(
     if not fit.WHOLE:
         arrays = replace(arrays, crops=make_crops(config, fit, arrays, split.train, masks))
     parts = (*split.train, *split.val, *split.test)
-    digests = {number: int(arrays.digests[number]) for number in parts}
-    copies = copies_of_training_images(digests, split, dataset.name)
+    digests, prints = (
+        {number: int(values[number]) for number in parts}
+        for values in (arrays.digests, arrays.prints)
+    )
+    copies = copies_of_training_images(digests, prints, split, dataset.name)
     unlabelled, further = _open_unlabelled(config, dataset, fit, arrays, split, opened)
     messages = (*dataset.notes, *named.notes, *arrays.problems, *arrays.notes, *copies, *further)
     primary, others = _streams(config, split.train, Reader(arrays, masks))

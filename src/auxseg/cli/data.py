@@ -50,6 +50,9 @@ def data_check(arguments: Sequence[str]) -> int:
     parser.add_argument("root", help="the data set's folder")
     kinds = ", ".join(FILE_BASED)
     parser.add_argument("--data", "--data.name", help=f"{kinds}; found out by default")
+    parser.add_argument(
+        "--html", help="also write a page with tables and photos to look at into this file"
+    )
     parser.add_options({}, only=OF_CHECK)
     parsed = parser.parse(arguments)
     given = overlay({"data.options": {}}, parser.layer(parsed))
@@ -64,6 +67,12 @@ def data_check(arguments: Sequence[str]) -> int:
     for problem in report.problems:
         print(f"problem: {problem}")
     print(f"{len(report.problems)} problems" if report.problems else "no problems")
+    if parsed.html is not None:
+        from auxseg.report.dataset.page import write_dataset_page
+
+        page = Path(parsed.html).expanduser()
+        write_dataset_page(page, report, f"the data of {Path(parsed.root).absolute().name}")
+        print(f"written: {page}")
     return 1 if report.problems else 0
 
 

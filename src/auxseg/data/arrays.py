@@ -66,6 +66,7 @@ class DecodedArrays:
         has_mask: bool (N,).
         readable: bool (N,); False for images that are to be left out.
         digests: uint64 (N,), equal for images of equal pixels; see :func:`digest`.
+        prints: uint64 (N,), nearly equal for images that look alike; see :func:`fingerprint`.
         folder: where the arrays lie.
         problems: one line for each unreadable image.
         notes: what is odd about all images together.
@@ -83,6 +84,7 @@ class DecodedArrays:
     has_mask: np.ndarray
     readable: np.ndarray
     digests: np.ndarray
+    prints: np.ndarray
     folder: Path
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -179,5 +181,6 @@ def layout(count: int, side: int | None, *, pixels: bool) -> Layout:
         "has_mask": (np.bool_, (count,)),
         "readable": (np.bool_, (count,)),
         "digests": (np.uint64, (count,)),
+        "prints": (np.uint64, (count,)),
         "extents": (np.float32, (count, 2)),
     }

@@ -30,13 +30,14 @@ from rich.progress import Progress
 from auxseg.data.arrays import META, PIXELS, DecodedArrays, Layout, bytes_of, layout, load_arrays
 from auxseg.data.base import Dataset
 from auxseg.data.fits import Fit
+from auxseg.data.likeness import fingerprint
 from auxseg.data.observations import dark, digest
 from auxseg.data.stored import cache_root, make_room
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
-CACHE_FORMAT = 4
+CACHE_FORMAT = 5
 
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200
@@ -285,6 +286,7 @@ def _store(arrays: dict[str, np.memmap], index: int, sample: Sample) -> None:
     arrays["has_mask"][index] = sample.mask is not None
     arrays["readable"][index] = True
     arrays["digests"][index] = digest(sample.image)
+    arrays["prints"][index] = fingerprint(sample.image)
     arrays["extents"][index] = sample.extent
 
 

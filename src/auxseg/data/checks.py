@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,13 @@ from auxseg.config.construct import construct
 from auxseg.data import DATASETS
 from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.data.findings import Finding, look_at_all
 from auxseg.data.formats.recognise import check_layout
-from auxseg.data.observations import copies_of_training_images, dark, digest, groups_of_copies
+from auxseg.data.likeness import alike, groups
+from auxseg.data.observations import copies_of_training_images, dark, groups_of_copies
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
-from auxseg.errors import DataError, UnreadableImageError
+from auxseg.errors import DataError
 from auxseg.types import IGNORE_INDEX
 
 #: The data sets that are folders, by name.
@@ -35,30 +35,15 @@ class Report:
         counts: what was counted → the count, in the order to print.
         problems: one line each, naming the file; empty if all is well.
         notes: the data set's own observations, and its split's.
+        findings: of every image, by its number.
     """
 
+    dataset: Dataset
+    split: Split
+    findings: Sequence[Finding]
     counts: Mapping[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """What one image has: the sum over all images makes the report.
-
-    Attributes:
-        pixels: int64 (256,), the mask's pixels by value; None without a mask.
-        brightest: the image's largest value, 0 to 255.
-        digest: see :func:`auxseg.data.observations.digest`; None where it cannot be read.
-    """
-
-    readable: bool = True
-    label: int | None = None
-    has_box: bool = False
-    pixels: np.ndarray | None = None
-    problem: str | None = None
-    brightest: int = 255
-    digest: int | None = None
 
 
 def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
@@ -88,13 +73,13 @@ def check(dataset: Dataset, problems: Sequence[str] = ()) -> Report:
     Args:
         problems: what is known already; comes first in the report.
     """
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        findings = list(pool.map(lambda index: _look(dataset, index), range(len(dataset))))
+    findings = look_at_all(dataset)
     found = [finding.problem for finding in findings if finding.problem is not None]
     split = dataset.split()
     # A broken file may be met in construction and again in reading.
     known = tuple(dict.fromkeys([*problems, *found]))
     return Report(
+        *(dataset, split, findings),
         counts=_count(dataset, findings, split),
         # Where files are broken, that may be why masks are lacking.
         problems=known or _lacking(findings, split),
@@ -124,24 +109,7 @@ def detect(root: Path) -> str:
     raise DataError(f"{root}: no known layout; {needs}")
 
 
-def _look(dataset: Dataset, index: int) -> _Finding:
-    try:
-        sample = dataset.read(index)
-    except UnreadableImageError as error:
-        return _Finding(readable=False, problem=str(error))
-    except DataError as error:
-        return _Finding(problem=str(error))
-    mask = sample.mask
-    return _Finding(
-        label=sample.label,
-        has_box=sample.box is not None,
-        pixels=None if mask is None else np.bincount(mask.ravel(), minlength=256),
-        brightest=int(sample.image.max()),
-        digest=digest(sample.image),
-    )
-
-
-def _lacking(findings: Sequence[_Finding], split: Split) -> tuple[str, ...]:
+def _lacking(findings: Sequence[Finding], split: Split) -> tuple[str, ...]:
     """What training would refuse for want of masks: it learns from some, and chooses by others."""
     has_mask = [finding.readable and finding.pixels is not None for finding in findings]
     if not any(has_mask):
@@ -155,25 +123,25 @@ def _lacking(findings: Sequence[_Finding], split: Split) -> tuple[str, ...]:
     )
 
 
-def _copies(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> list[str]:
-    """What to say of images that are there several times."""
-    digests = {
-        number: finding.digest
-        for number, finding in enumerate(findings)
-        if finding.digest is not None
-    }
-    groups = groups_of_copies(digests)
-    if not groups:
-        return []
-    first = ", ".join(dataset.name(number) for number in groups[0][:3])
-    return [
-        f"{sum(map(len, groups))} images are copies of one another, in {len(groups)} groups "
-        f"(first: {first})",
-        *copies_of_training_images(digests, split, dataset.name),
-    ]
+def _copies(dataset: Dataset, findings: Sequence[Finding], split: Split) -> list[str]:
+    """What to say of images that are there several times, or nearly."""
+    readable = {n: one for n, one in enumerate(findings) if one.digest is not None}
+    digests = {number: one.digest for number, one in readable.items() if one.digest is not None}
+    prints = {number: one.print for number, one in readable.items()}
+    equal, near = groups_of_copies(digests), groups(alike(prints))
+    found = []
+    for together, what in (
+        (equal, "are copies of one another"),
+        (near, "look alike: saved again, resized, or of one moment"),
+    ):
+        if together and (together is equal or sorted(near) != sorted(equal)):
+            first = ", ".join(dataset.name(number) for number in together[0][:3])
+            count = sum(map(len, together))
+            found.append(f"{count} images {what}, in {len(together)} groups (first: {first})")
+    return [*found, *copies_of_training_images(digests, prints, split, dataset.name)]
 
 
-def _count(dataset: Dataset, findings: Sequence[_Finding], split: Split) -> dict[str, str]:
+def _count(dataset: Dataset, findings: Sequence[Finding], split: Split) -> dict[str, str]:
     labels = Counter(finding.label for finding in findings if finding.label is not None)
     masks = [finding.pixels for finding in findings if finding.pixels is not None]
     counts = {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from auxseg.data.base import Split
+from auxseg.data.likeness import alike
 
 #: An image without a value as high as this shows next to nothing.
 NEARLY_BLACK = 32
@@ -44,24 +45,35 @@ def groups_of_copies(digests: Mapping[int, int]) -> list[list[int]]:
 
 
 def copies_of_training_images(
-    digests: Mapping[int, int], split: Split, name: Callable[[int], str]
+    digests: Mapping[int, int],
+    prints: Mapping[int, int],
+    split: Split,
+    name: Callable[[int], str],
 ) -> list[str]:
-    """What to say of images that are both trained on and measured.
+    """What to say of images that are both trained on and measured, or nearly.
 
     Args:
         digests: image number → :func:`digest`, of the readable images.
+        prints: image number → :func:`~auxseg.data.likeness.fingerprint`, of the same.
         name: image number → file name.
     """
     trained = {digests[number]: number for number in split.train if number in digests}
+    train_prints = {number: prints[number] for number in trained.values()}
     found = []
     for part in ("val", "test"):
-        measured = getattr(split, part)
-        twins = [number for number in measured if digests.get(number) in trained]
+        measured = [number for number in getattr(split, part) if number in digests]
+        equal = {n: trained[digests[n]] for n in measured if digests[n] in trained}
+        near = dict(reversed(alike({number: prints[number] for number in measured}, train_prints)))
+        twins = {**near, **equal}
         if twins:
-            first = f"{name(twins[0])} is the same as {name(trained[digests[twins[0]]])}"
+            are = "are copies of training images"
+            if len(equal) < len(twins):
+                are = f"look like training images, {len(equal)} to the pixel"
+            one = min(twins)
+            same = "the same as" if one in equal else "like"
             found.append(
-                f"{len(twins)} of {len(measured)} {part} images are copies of training images "
-                f"(first: {first}): they make every metric look better than it is; remove the "
-                "copies, or put each group into one part"
+                f"{len(twins)} of {len(getattr(split, part))} {part} images {are} (first: "
+                f"{name(one)} is {same} {name(twins[one])}): they make every metric look better "
+                "than it is; remove the copies, or put each group into one part"
             )
     return found

@@ -46,12 +46,19 @@ class Section:
     code: dict[str, str] = field(default_factory=dict)
 
 
-def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
-    """Writes the page, and its figures once more into the folder ``figures`` beside it."""
+def write_page(
+    path: Path, title: str, sections: Sequence[Section], *, figures: bool = True
+) -> None:
+    """Writes the page.
+
+    Args:
+        figures: whether to write its figures once more, into the folder ``figures`` beside it.
+    """
+    folder = path.parent / "figures" if figures else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.tests["best"] = lambda cell: isinstance(cell, Best)
     environment.globals["picture"] = lambda name, figure, title: _embed(
-        name, figure, f"{title} ({name})", path.parent / "figures"
+        name, figure, f"{title} ({name})", folder
     )
     template = files("auxseg.report").joinpath("template.html").read_text(encoding="utf-8")
     made = f"auxseg {version('auxseg')}, {date.today().isoformat()}"
@@ -61,14 +68,15 @@ def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
     )
 
 
-def _embed(name: str, figure: Figure, title: str, folder: Path) -> Markup:
-    """Writes a figure into the folder, and gives the same as an element of the page."""
+def _embed(name: str, figure: Figure, title: str, folder: Path | None) -> Markup:
+    """A figure as an element of the page; written into the folder, too, where there is one."""
     vector = not any(axis.images for axis in figure.axes)
     ending, kind = ("svg", "image/svg+xml") if vector else ("png", "image/png")
     stream = io.BytesIO()
     figure.savefig(stream, format=ending, dpi=DPI)
-    with replacing(folder / f"{name}.{ending}") as temporary:
-        temporary.write_bytes(stream.getvalue())
+    if folder is not None:
+        with replacing(folder / f"{name}.{ending}") as temporary:
+            temporary.write_bytes(stream.getvalue())
     width = round(96 * figure.get_figwidth())
     return Markup(
         '<img alt="{}" style="max-width:{}px; min-width:{}px" src="data:{};base64,{}">'
