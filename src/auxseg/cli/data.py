@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from auxseg.cli.data_convert import data_convert
+from auxseg.cli.data_init import data_init
 from auxseg.config.command_line import verb_parser
 from auxseg.config.parsing import overlay, to_config
 from auxseg.errors import UsageError
@@ -23,10 +24,11 @@ OF_PREPARE = (
 
 
 def data(arguments: Sequence[str]) -> int:
-    """check or convert a data folder, fill or tidy the cache (data check, convert, …)"""
+    """check, convert or describe a data folder (data check, convert, init, …)"""
     actions: dict[str, Callable[[Sequence[str]], int]] = {
         "check": data_check,
         "convert": data_convert,
+        "init": data_init,
         "prepare": data_prepare,
         "cache": data_cache,
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from auxseg.cli.recommended import preset_for, with_found_data
 from auxseg.cli.show import print_metrics
 from auxseg.config.command_line import verb_parser
-from auxseg.config.presets import PRESETS, preset
+from auxseg.config.presets import PRESETS, RECOMMENDED, preset
 from auxseg.errors import UsageError
 
 
@@ -20,9 +21,14 @@ def train(arguments: Sequence[str]) -> int:
     from auxseg.training.fit import first_process
     from auxseg.training.fit import train as fit
 
-    example = "auxseg train segnet-1task --data folder --root photos --out runs/photos"
+    example = "auxseg train --root photos --out runs/photos"
     parser = verb_parser("train", train, example)
-    parser.add_argument("preset", help=f"the system: {', '.join(PRESETS)}")
+    parser.add_argument(
+        "preset",
+        nargs="?",
+        help=f"the system: {', '.join(PRESETS)}; by default the one that --config names, else "
+        f"{RECOMMENDED}",
+    )
     parser.add_argument("--out", required=True, help="the run directory, new or empty")
     parser.add_argument(
         "--resume",
@@ -38,11 +44,14 @@ def train(arguments: Sequence[str]) -> int:
     )
     parser.add_options(CHOICES)
     parsed = parser.parse(arguments)
-    preset(parsed.preset)  # an unknown one is said before files are read
-    given = [parser.layer(parsed, parsed.preset)]
+    name = preset_for(parsed.preset, parsed.config, parsed.options)
+    preset(name)  # an unknown one is said before files are read
+    given = [parser.layer(parsed, name)]
+    if not parsed.resume and parsed.tuned is None:
+        given = [with_found_data(given[0])]
     if parsed.tuned is not None:
-        given.insert(0, _options_of_run(parsed.tuned, parsed.preset))
-    config = layered(parsed.preset, given, resumed=parsed.out if parsed.resume else None)
+        given.insert(0, _options_of_run(parsed.tuned, name))
+    config = layered(name, given, resumed=parsed.out if parsed.resume else None)
     split = split_to_refit(RunDirectory(parsed.tuned), config.data) if parsed.tuned else None
     result = fit(config, parsed.out, resume=parsed.resume, extend=True, split=split)
     if first_process(config):

@@ -235,6 +235,12 @@ def read_options(path: Path, preset: str | None = None) -> dict[str, Any]:
         raise UsageError(f"{path}: {str(error).removeprefix('options: ')}") from None
 
 
+def named_preset(path: Path) -> str | None:
+    """The preset that a YAML file names, as a run's ``config.yaml`` does; None without one."""
+    values = read_yaml(path)
+    return str(values["preset"]) if isinstance(values, Mapping) and "preset" in values else None
+
+
 def run_options(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The preset and the layer of a run's ``config.yaml``, whichever version wrote it."""
     groups = {name: values for name, values in content.items() if name not in RUN_KEYS}

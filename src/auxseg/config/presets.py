@@ -107,6 +107,9 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
+#: What a folder of one's own photos is trained with unless told otherwise (docs/experiments.md).
+RECOMMENDED = "unet-1task"
+
 #: The nine systems of the paper's Table 1, in its order.
 PAPER = tuple(name for name, system in PRESETS.items() if system.in_paper)
 
