@@ -79,8 +79,8 @@ def main(folders: list[str]) -> None:
             other = names[row + 1 + column]
             near.append((int(apart[column]), names[row].name, other.name))
     print(f"{len(names)} photos; pairs by bits that differ: {dict(sorted(pairs.items()))}")
-    for bits, one, other in islice((found for found in sorted(near) if found[0]), 40):
-        print(f"  {bits} bits: {one} and {other}")
+    for bits, first, second in islice((found for found in sorted(near) if found[0]), 40):
+        print(f"  {bits} bits: {first} and {second}")
     drawn = np.random.default_rng(0).choice(len(names), min(CHANGED, len(names)), replace=False)
     for title, change in CHANGES.items():
         moved = [

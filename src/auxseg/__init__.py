@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any
 from auxseg.errors import AuxsegError, DataError, TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from auxseg.api import configure, load, train
+    from auxseg.api import configure, fit, load, train
 
-__all__ = ["AuxsegError", "DataError", "TrainingError", "UsageError", "configure", "load", "train"]
+__all__ = [
+    "AuxsegError",
+    "DataError",
+    "TrainingError",
+    "UsageError",
+    "configure",
+    "fit",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Lightning takes seconds to import; `auxseg --help` need not wait for it.
-    if name in ("configure", "load", "train"):
+    if name in ("configure", "fit", "load", "train"):
         from auxseg import api
 
         return getattr(api, name)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auxseg.assembly import CHOICES
 from auxseg.config import Config
 from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_config
+from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
-from auxseg.errors import UsageError
+from auxseg.data.checks import check_root, detect
+from auxseg.errors import DataError, UsageError
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.fit import Result
-from auxseg.training.fit import train as fit
+from auxseg.training.fit import train as run_training
 
-__all__ = ["Predictor", "Result", "configure", "layered", "load", "train"]
+if TYPE_CHECKING:
+    from auxseg.experiments.fit.fit import Fitted
+
+__all__ = ["Predictor", "Result", "configure", "fit", "layered", "load", "train"]
 
 
 def configure(preset: str, **settings: Any) -> Config:
@@ -55,7 +60,53 @@ def train(
             raise UsageError("out: name a run directory where several processes train together")
         out = _free_directory(preset)
     config = layered(preset, [keywords(settings)], resumed=out if resume else None)
-    return fit(config, out, resume=resume, extend=True)
+    return run_training(config, out, resume=resume, extend=True)
+
+
+def fit(root: str | Path, *, out: str | Path, minutes: float = 10.0, **settings: Any) -> Fitted:
+    """From a folder of photos and masks to a network that can be shipped, in the time given.
+
+    ``auxseg.fit("photos", out="runs/photos", minutes=10)`` checks the folder, chooses size and
+    length, trains, measures on photos that it held back, exports ONNX and writes the report.
+
+    Args:
+        settings: see :func:`configure`; what is given is not chosen.
+
+    Raises:
+        UsageError, DataError, TrainingError: one line each.
+    """
+    return fitted(root, out, minutes, keywords(settings))
+
+
+def fitted(
+    root: str | Path, out: str | Path, minutes: float, given: Layer, began: float | None = None
+) -> Fitted:
+    """As :func:`fit`, with a layer of options.
+
+    Args:
+        began: when the command began (:func:`time.perf_counter`).
+    """
+    # Reports, figures and exporting, which nothing else here needs.
+    from auxseg.experiments.fit.fit import fit as run_fit
+
+    folder = Path(root).expanduser()
+    name = str(given.get("data.name") or detect(folder))
+    options = dict(overlay({"data.options": {}}, given)["data.options"])
+    if given.get("data.ignore_index") is not None:
+        options["ignore_index"] = given["data.ignore_index"]
+    report = check_root(folder, name, **options)
+    if report.problems:
+        further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")
+    for note in report.notes:
+        print(f"note: {note}")
+    at = {"data.name": name, "data.root": str(folder)}
+
+    def make(chosen: Layer) -> Config:
+        return layered(RECOMMENDED, [{**at, **chosen, **given}])
+
+    keys = [key for key, value in given.items() if value is not None]
+    return run_fit(report, make, Path(out), minutes=minutes, chosen=keys, began=began)
 
 
 def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = None) -> Config:

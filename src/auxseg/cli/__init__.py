@@ -17,6 +17,7 @@ from auxseg.cli.bench import bench
 from auxseg.cli.data import data
 from auxseg.cli.evaluate import evaluate
 from auxseg.cli.export import export
+from auxseg.cli.fit import fit
 from auxseg.cli.predict import predict
 from auxseg.cli.presets import presets
 from auxseg.cli.report import report
@@ -29,7 +30,9 @@ __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     verb.__name__: verb
-    for verb in (presets, train, evaluate, predict, report, reproduce, study, data, export, bench)
+    for verb in (
+        *(presets, fit, train, evaluate, predict, report, reproduce, study, data, export, bench),
+    )
 }
 
 
@@ -129,7 +132,9 @@ def _take_any_text() -> None:
 def _again(verb: str) -> str:
     """How to go on with a verb that was stopped."""
     again = "; rerun the same command to resume"
-    return {"train": "; rerun with --resume", "reproduce": again, "study": again}.get(verb, "")
+    return {"train": "; rerun with --resume", "fit": again, "reproduce": again, "study": again}.get(
+        verb, ""
+    )
 
 
 def _dispatch(given: list[str]) -> int:

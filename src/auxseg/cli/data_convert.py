@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auxseg.config.command_line import verb_parser
-from auxseg.types import IGNORE_INDEX
 
 
 def data_convert(arguments: Sequence[str]) -> int:
@@ -15,6 +14,7 @@ def data_convert(arguments: Sequence[str]) -> int:
     from auxseg.data.formats import FORMATS
     from auxseg.data.formats.base import Options
     from auxseg.data.formats.convert import convert
+    from auxseg.types import IGNORE_INDEX
 
     example = "auxseg data convert labelled --out photos"
     parser = verb_parser("data convert", data_convert, example)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -46,11 +46,13 @@ class Measured:
         scores: image number → ``TASK/METRIC`` → value, for the metrics that single images have; of
             an image in tiles the mean of its tiles.
         confusion: task → which class was taken for which, int64 (K, K), of tasks with classes.
+        by_photo: the same of segmentation, of each photo at its own size; empty elsewhere.
     """
 
     metrics: dict[str, MetricValue]
     scores: dict[int, dict[str, float]]
     confusion: dict[str, np.ndarray]
+    by_photo: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 @torch.inference_mode()
@@ -116,7 +118,12 @@ def default_split(run_dir: str | Path, root: str | None) -> str:
     return NEW if is_new(RunDirectory(run_dir), root) else "test"
 
 
-def evaluate(
+def evaluate(run_dir: str | Path, split: str = "test", **options: Any) -> dict[str, MetricValue]:
+    """The metrics of :func:`measure_run`, which takes the same options."""
+    return measure_run(run_dir, split, **options).metrics
+
+
+def measure_run(
     run_dir: str | Path,
     split: str = "test",
     *,
@@ -127,7 +134,7 @@ def evaluate(
     looks: Looks = ONCE,
     native: bool = False,
     opened: assembly.Data | None = None,
-) -> dict[str, MetricValue]:
+) -> Measured:
     """Evaluates a run's best weights.
 
     Writes ``metrics-SPLIT.json``, ``images-SPLIT.csv`` and, of tasks with classes,
@@ -173,7 +180,7 @@ def evaluate(
         else:
             found = measure(answer, tasks, loaders, device)
     _write(first, tasks, data, measured_name(split, others, looks, native), found)
-    return found.metrics
+    return found
 
 
 def _measure_native(
@@ -200,7 +207,8 @@ def _measure_native(
         numbers = getattr(data.split, part)
         counts = confusion_by_tiles(answer, task, prepare, device, data, numbers)
     metrics, scores = native_metrics(task, counts)
-    return Measured(metrics, scores, {task.NAME: np.sum(list(counts.values()), axis=0)})
+    whole = np.sum(list(counts.values()), axis=0)
+    return Measured(metrics, scores, {task.NAME: whole}, by_photo=counts)
 
 
 def measured_name(split: str, others: Sequence[Any], looks: Looks, native: bool = False) -> str:

@@ -65,6 +65,9 @@ def check_layout(root: Path) -> None:
     command converts it."""
     if not root.is_dir() or has_layout(root):
         return
+    inside = [path for path in sorted(root.iterdir()) if path.is_dir() and has_layout(path)]
+    if len(inside) == 1:
+        raise DataError(f"{root}: the data lie in {inside[0]}; name that folder")
     shown = shown_formats(root)
     if shown:
         name = next(iter(shown))

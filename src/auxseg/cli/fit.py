@@ -1,0 +1,39 @@
+"""``auxseg fit``: from a folder of photos to a network that can be shipped, in one command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from auxseg.config.command_line import verb_parser
+from auxseg.config.presets import RECOMMENDED
+
+
+def fit(arguments: Sequence[str]) -> int:
+    """from a folder of photos and masks to a measured, exported network, in the time given"""
+    # What was imported until now has cost time already, and it counts.
+    began = time.perf_counter() - time.process_time()
+    from auxseg.api import fitted
+    from auxseg.assembly import CHOICES
+    from auxseg.experiments.fit.fit import MODEL, PAGES, duration
+
+    parser = verb_parser("fit", fit, "auxseg fit photos --minutes 10 --out runs/photos")
+    parser.add_argument("root", help="the folder of photos and masks")
+    parser.add_argument("--out", required=True, help="the run directory, new or empty")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, above=0, help="for everything, from now on"
+    )
+    parser.add_options(CHOICES, hidden=("data.root", "training.epochs"))
+    parsed = parser.parse(arguments)
+    layer = parser.layer(parsed, RECOMMENDED)
+    done = fitted(parsed.root, parsed.out, parsed.minutes, layer, began)
+    print()
+    for line in done.lines:
+        print(line)
+    out = done.run_dir
+    took = f"took {duration(done.seconds)}"
+    if done.planned is not None:
+        took += f", announced {duration(done.planned)}"
+    print(f"\nwritten: {out / MODEL}, {out / PAGES / 'report.html'}; {took}")
+    print(f"next: auxseg predict {out} NEW_PHOTOS --out predictions")
+    return 0
