@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_confi
 from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
 from auxseg.data.checks import check_root, detect
+from auxseg.data.kept import is_split_file, named_split, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
@@ -94,7 +96,17 @@ def fitted(
     options = dict(overlay({"data.options": {}}, given)["data.options"])
     if given.get("data.ignore_index") is not None:
         options["ignore_index"] = given["data.ignore_index"]
-    report = check_root(folder, name, **options)
+    split = given.get("data.split")
+    kept = read_split(Path(split).expanduser()) if split and is_split_file(split) else None
+    report = check_root(
+        folder,
+        name,
+        split=None if kept else split,
+        split_seed=int(given.get("data.split_seed", 0)),
+        **options,
+    )
+    if kept is not None:
+        report = replace(report, split=named_split(report.dataset, kept).split)
     if report.problems:
         further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")

@@ -33,7 +33,8 @@ def test_training_through_a_pipe(tmp_path: Path) -> None:
         r"epoch 1/2  train/loss [\d.]+  val/segmentation/iou [\d.]+  .* s", lines[0]
     )
     assert lines[1].startswith("epoch 2/2")
-    assert f"run directory: {run} " in lines[-1]
+    assert f"run directory: {run} " in lines[-2]
+    assert lines[-1] == f"next: auxseg predict {run} PHOTOS --out predictions"
     table = [text for text in lines if text.startswith("|")]
     assert len({len(text) for text in table}) == 1
     assert len(table[0]) > 40

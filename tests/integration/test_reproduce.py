@@ -92,6 +92,10 @@ def test_the_markdown_table_says_what_was_run(reproduced: Reproduced) -> None:
     for words in (*PRESETS, sizes, "seeds 0, 1.", "Mean ± standard deviation", "1 epoch"):
         assert words in text
     assert all(preset in first.out for preset in PRESETS)
+    *_, one, two = first.out.splitlines()
+    assert "It cannot show which tasks help" in first.out
+    assert one.startswith("next: auxseg study")
+    assert "auxseg fit" in two
 
 
 def test_a_second_call_trains_nothing(reproduced: Reproduced) -> None:

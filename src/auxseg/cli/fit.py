@@ -34,6 +34,7 @@ def fit(arguments: Sequence[str]) -> int:
     took = f"took {duration(done.seconds)}"
     if done.planned is not None:
         took += f", announced {duration(done.planned)}"
-    print(f"\nwritten: {out / MODEL}, {out / PAGES / 'report.html'}; {took}")
+    written = [path for path in (out / MODEL, out / PAGES / "report.html") if path.exists()]
+    print(f"\nwritten: {', '.join(map(str, written))}; {took}")
     print(f"next: auxseg predict {out} NEW_PHOTOS --out predictions")
     return 0

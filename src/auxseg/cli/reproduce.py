@@ -41,9 +41,20 @@ def reproduce(arguments: Sequence[str]) -> int:
     failures = table.reproduce(
         [*configs.values(), *both], Path(parsed.out), seeds=parsed.seeds, jobs=parsed.jobs
     )
+    if shapes and len(failures) < len(configs) + len(both):
+        print(f"\n{_ABOUT_DRAWINGS}")
     for failure in failures:
         print(f"auxseg: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+#: What the table of drawings shows, what it cannot show, and what to do next.
+_ABOUT_DRAWINGS = """\
+The table shows that every system trains, learns its tasks and is measured as in the paper.
+It cannot show which tasks help: these are drawings, the networks narrow and the seeds few.
+Differences of a few hundredths are chance; photos, seeds and a study decide.
+next: auxseg study --help      which tasks help on your photos, with intervals
+      auxseg fit --help        from a folder of photos to a model, in the minutes you give"""
 
 
 def _parser() -> Parser:

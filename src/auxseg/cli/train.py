@@ -60,6 +60,7 @@ def train(arguments: Sequence[str]) -> int:
             print_metrics(result.metrics, result.run_dir)
             which = "above: its best epoch on the validation images"
         print(f"\nrun directory: {result.run_dir} ({which})")
+        print(f"next: auxseg predict {result.run_dir} PHOTOS --out predictions")
     return 0
 
 

@@ -46,11 +46,19 @@ class Report:
     notes: tuple[str, ...]
 
 
-def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
+def check_root(
+    root: Path,
+    name: str | None = None,
+    *,
+    split: str | None = None,
+    split_seed: int = 0,
+    **options: Any,
+) -> Report:
     """Checks a folder: all its problems, also those on which the data set itself stops.
 
     Args:
         name: the data set's name; None for what :func:`detect` makes of the folder.
+        split, split_seed: how the data set is split; by default as it is by default.
         options: further arguments of the data set, such as ``ignore_index``.
 
     Raises:
@@ -62,7 +70,8 @@ def check_root(root: Path, name: str | None = None, **options: Any) -> Report:
     if kind is Folder:
         check_layout(root)
     try:
-        return check(construct(kind, "data.options", options, root=root))
+        whole = {"root": root, "split": split, "split_seed": split_seed}
+        return check(construct(kind, "data.options", options, **whole))
     except DataProblemsError as error:
         return check(error.partial, error.problems)
 

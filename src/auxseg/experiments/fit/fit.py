@@ -19,7 +19,8 @@ from auxseg.experiments.fit.interval import Interval, jackknife
 from auxseg.experiments.fit.plan import FEWEST_STEPS, Costs, Plan, choose
 from auxseg.experiments.fit.probe import Probed, probe
 from auxseg.experiments.fit.verdict import Found, verdict
-from auxseg.export import Exported, export
+from auxseg.export import export
+from auxseg.export.formats import need_onnx
 from auxseg.report.page import write_report
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import write_text
@@ -84,6 +85,9 @@ def fit(
         UsageError, DataError, TrainingError: one line each.
     """
     began = time.perf_counter() if began is None else began
+    lacking = _lacking_to_export()
+    if lacking is not None:
+        say(f"warning: nothing will be exported: {lacking}")
     run = RunDirectory(out)
     planned: Plan | None = None
     if run.config_file.is_file():
@@ -106,8 +110,9 @@ def fit(
     measure_run(out, part, opened=data, root=config.data.root)
     iou = jackknife(list(measured.by_photo.values()))
     say(f"measured on {len(measured.by_photo)} {part} photos at their own size: IoU {iou}")
-    shipped = _export(out, config)
-    say(f"exported: {shipped.path} ({shipped.size / 1e6:.1f} MB)")
+    if lacking is None:
+        shipped = export(out, out / MODEL, root=config.data.root)
+        say(f"exported: {shipped.path} ({shipped.size / 1e6:.1f} MB)")
     write_report(out / PAGES, [out], config.data.root, opened=data)
     per_class = measured.metrics[f"{Segmentation.NAME}/iou_per_class"]
     assert isinstance(per_class, list)
@@ -126,6 +131,15 @@ def fit(
     seconds = time.perf_counter() - began
     announced_ = None if planned is None else announced
     return Fitted(out, iou, part, tuple(lines), announced_, seconds)
+
+
+def _lacking_to_export() -> str | None:
+    """What is to be installed before ONNX can be written; None if nothing is."""
+    try:
+        need_onnx()
+    except UsageError as error:
+        return str(error).partition(": ")[2]
+    return None
 
 
 def _number(value: Any) -> float:
@@ -213,10 +227,6 @@ def _choose(
 
 def _longest_side(report: Report) -> int:
     return int(np.median([max(one.size) for one in report.findings if one.size is not None]))
-
-
-def _export(out: Path, config: Config) -> Exported:
-    return export(out, out / MODEL, root=config.data.root)
 
 
 def _opening(report: Report, config: Config, seconds: float) -> str:
