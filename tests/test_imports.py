@@ -44,7 +44,7 @@ def test_presets_are_counted_without_what_only_training_needs() -> None:
 
 def test_the_library_s_names_are_listed() -> None:
     assert set(auxseg.__all__) <= set(dir(auxseg))
-    assert {"train", "load", "configure"} <= set(auxseg.__all__)
+    assert {"train", "fit", "load", "configure"} <= set(auxseg.__all__)
 
 
 def test_everything_imports_without_torchvision() -> None:

@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 from torch import Tensor
 
 from auxseg.data.fits import Stretch
-from auxseg.errors import UsageError
+from auxseg.errors import UnreadableImageError, UsageError
 from auxseg.palette import class_colours
 from auxseg.predict import Predictor, Wanted, predict_files
 from auxseg.predict.network import Network, Outputs
@@ -337,3 +337,36 @@ def test_labelme_s_file_finds_its_photo(photos: list[Path], tmp_path: Path) -> N
         content = json.loads((tmp_path / "out" / f"{stem}.json").read_text())
         assert (tmp_path / "out" / content["imagePath"]).resolve() == photo.resolve()
         assert {shape["label"] for shape in content["shapes"]} == {"früchte", "a, b"}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "I;16"])
+def test_a_picture_of_pillow_s_is_read_as_its_file(mode: str, photos: list[Path]) -> None:
+    """Whatever its mode, and turned as its EXIF data say."""
+    network = Predictor(Rings())
+    picture = Image.open(photos[0])
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) << 8)
+    else:
+        picture = picture.convert(mode)
+    file = photos[0].with_name("other.png")
+    exif = Image.Exif()
+    exif[274] = 6
+    picture.save(file, exif=exif)
+    opened = Image.open(file)
+    found, expected = network.predict(opened), network.predict(file)
+    np.testing.assert_array_equal(found.photo, expected.photo)
+    np.testing.assert_array_equal(found.overlay, expected.overlay)
+    assert found.source is None
+    assert found.photo.shape[:2] == (200, 60)
+
+
+def test_a_truncated_picture_is_one_line(tmp_path: Path, photos: list[Path]) -> None:
+    data = photos[0].read_bytes()
+    (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        Predictor(Rings()).predict(Image.open(tmp_path / "half.png"))
+
+
+def test_show_is_the_overlay_with_its_legend(photos: list[Path]) -> None:
+    found = Predictor(Rings()).predict(photos[0])
+    np.testing.assert_array_equal(np.asarray(found.show()), np.asarray(with_legend(found)))

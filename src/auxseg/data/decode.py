@@ -53,6 +53,25 @@ def read_image(path: Path) -> np.ndarray:
         raise UnreadableImageError(f"{path}: {error}") from error
 
 
+def from_picture(picture: Image.Image) -> np.ndarray:
+    """A photo that Pillow has opened, as :func:`read_image` reads its file.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        UnreadableImageError: truncated, or of a pixel format that is not read.
+    """
+    try:
+        upright = ImageOps.exif_transpose(picture)
+        upright.info[_BITS] = _bits_in_use(picture)
+        return np.array(_to_rgb(upright))
+    except _DecodeError as error:
+        raise UnreadableImageError(f"image: {error}") from error
+    except Exception as error:  # as in reading a file: Pillow decodes late
+        raise UnreadableImageError(f"image: {_reason(error)}") from error
+
+
 def is_turned(path: Path) -> bool:
     """Whether a photo's EXIF data say that it is to be turned or mirrored."""
     try:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
-from auxseg.data.decode import read_image
+from auxseg.data.decode import from_picture, read_image
 from auxseg.data.fits import Tile
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
@@ -94,6 +95,12 @@ class Prediction:
         """xyxy in the photo's pixels."""
         return self.outputs.get("bbox")
 
+    def show(self) -> Image.Image:
+        """The overlay and, below it, the classes that were found: notebooks show it as it is."""
+        from auxseg.predict.outputs.pictures import with_legend
+
+        return with_legend(self)
+
     def as_dict(self) -> dict[str, Any]:
         """The entry in ``predictions.json``."""
         height, width = self.photo.shape[:2]
@@ -135,7 +142,7 @@ class Predictor:
 
     def predict(
         self,
-        image: str | Path | np.ndarray,
+        image: str | Path | np.ndarray | Image.Image,
         *,
         attention: bool = False,
         probabilities: bool = False,
@@ -144,7 +151,8 @@ class Predictor:
         """One photo.
 
         Args:
-            image: a file, or an array that :func:`auxseg.predict.arrays.as_photo` takes.
+            image: a file, a picture of Pillow's, or an array that
+                :func:`auxseg.predict.arrays.as_photo` takes.
             attention: also keep the attention masks.
             probabilities: also keep what :attr:`Prediction.probabilities` needs.
             seed: see :class:`auxseg.predict.network.Network`.
@@ -155,6 +163,8 @@ class Predictor:
         """
         if isinstance(image, np.ndarray):
             name, source, photo = "image", None, as_photo(image)
+        elif isinstance(image, Image.Image):
+            name, source, photo = "image", None, from_picture(image)
         else:
             source = Path(image)
             name, photo = source.name, read_image(source)
