@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auxseg.config.command_line import verb_parser
+from auxseg.errors import UsageError
 
 
 def data_convert(arguments: Sequence[str]) -> int:
@@ -34,6 +35,8 @@ def data_convert(arguments: Sequence[str]) -> int:
     check_ignore_index(parsed.ignore_index)
     classes: tuple[str, ...] = ()
     palette = None
+    if parsed.palette is not None and parsed.classes is not None:
+        raise UsageError("--classes: has no effect with --palette, which names the classes")
     if parsed.palette is not None:
         classes, palette = read_palette(Path(parsed.palette).expanduser())
     if parsed.classes is not None:

@@ -262,6 +262,16 @@ def coco_file(root: Path, annotations: list[dict[str, Any]], **image: Any) -> Pa
     return root
 
 
+def with_sound_photo(root: Path) -> Path:
+    """One more photo, with a square of its own."""
+    Image.fromarray(sources.photo(5)).save(root / "sound.png")
+    content = json.loads((root / "coco.json").read_text())
+    content["images"].append({"id": 2, "file_name": "sound.png", "width": 60, "height": 40})
+    content["annotations"].append({"id": 99, "image_id": 2, "category_id": 1, **SQUARE})
+    (root / "coco.json").write_text(json.dumps(content))
+    return root
+
+
 SQUARE = {"segmentation": [[10, 10, 20, 10, 20, 20, 10, 20]]}
 
 
@@ -328,18 +338,26 @@ def test_annotations_that_mean_nothing(
     annotation: dict[str, Any], image: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     """The photo is kept without a mask; a mask without one of its things would be wrong."""
-    done = convert(coco_file(tmp_path / "a", [SQUARE, annotation], **image), tmp_path / "out")
-    assert (done.photos, done.masks) == (1, 0)
+    root = with_sound_photo(coco_file(tmp_path / "a", [SQUARE, annotation], **image))
+    done = convert(root, tmp_path / "out")
+    assert (done.photos, done.masks) == (2, 1)
     assert words in told(done, "unreadable")
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "gone.png", ""])
 def test_a_photo_outside_of_the_source_is_not_there(name: str, tmp_path: Path) -> None:
-    root = coco_file(tmp_path / "a", [SQUARE], file_name=name)
+    root = with_sound_photo(coco_file(tmp_path / "a", [SQUARE], file_name=name))
     done = convert(root, tmp_path / "out")
-    assert [path.name for path in (done.out / "images").iterdir()] == ["x.png"]
-    assert done.masks == 0
+    assert {path.name for path in (done.out / "images").iterdir()} == {"x.png", "sound.png"}
+    assert masks_of(done.out).keys() == {"sound"}
     assert "is not there" in told(done, "unreadable")
+
+
+def test_nothing_but_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    root = coco_file(tmp_path / "a", [{"segmentation": [[1, 2, 3]]}])
+    with pytest.raises(DataError, match=r"no photo gets a mask .*x\.png: annotation 0"):
+        convert(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_class_and_box_of_a_photo_with_one_thing(tmp_path: Path) -> None:
@@ -520,7 +538,7 @@ def test_a_conversion_that_fails_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     sources.write_indices(tmp_path / "a")
-    monkeypatch.setattr("shutil.copyfile", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left"):
         convert(tmp_path / "a", tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"a"}

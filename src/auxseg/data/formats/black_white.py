@@ -28,12 +28,12 @@ class BlackWhite(Format):
     def recognises(cls, source: Path) -> str | None:
         if not source.is_dir():
             return None
-        _, kind, first = survey(source)
-        return f"{first} holds 0 and 255 alone" if kind == "black and white" else None
+        found = survey(source)
+        return f"{found.first} holds 0 and 255 alone" if found.kind == "black and white" else None
 
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs, _, _ = survey(source)
+        pairs = survey(source).pairs
         classes = names_for(2, source, options, journal)
         journal.decided(f"black is {classes[0]!r}, white {classes[1]!r}")
         return Source(classes, one_mask_items(source, pairs, _read, journal))

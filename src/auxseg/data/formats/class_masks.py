@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from auxseg.data.formats.contents import alpha_values, grey_values, survey
 from auxseg.data.formats.files import part_of
 from auxseg.data.formats.frames import Frame, place
 from auxseg.data.formats.journal import Journal
-from auxseg.data.formats.pairs import MaskFile, tell_lonely
+from auxseg.data.formats.pairs import MaskFile, Pairs, tell_lonely
 from auxseg.errors import DataError
 
 
@@ -34,16 +35,17 @@ class ClassMasks(Format):
     def recognises(cls, source: Path) -> str | None:
         if not source.is_dir():
             return None
-        pairs, kind, first = survey(source)
-        return f"{first} is of one class of its photo" if pairs.by_class and kind else None
+        found = survey(source)
+        return f"{found.first} is of one class of its photo" if found.by_class else None
 
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs, _, _ = survey(source)
+        pairs = survey(source).pairs
         tell_lonely(pairs, journal, source)
         used = sorted({_name(one) for masks in pairs.masks.values() for one in masks})
         if not used:
             raise DataError(f"{source}: no mask with a photo of its name")
+        _check_classes(source, pairs)
         classes = named_classes(used, used, options, journal)
         items = []
         for photo in pairs.photos:
@@ -52,6 +54,17 @@ class ClassMasks(Format):
             part = part_of(photo.parent.relative_to(source))
             items.append(Item(photo, photo.relative_to(source), read, part))
         return Source(classes, items)
+
+
+def _check_classes(source: Path, pairs: Pairs) -> None:
+    """Masks of single things have names of their own in every photo: those are no classes."""
+    names = Counter(_name(one) for masks in pairs.masks.values() for one in masks)
+    once = [name for name, count in names.items() if count == 1]
+    if len(pairs.masks) > 2 and 2 * len(once) > len(names):
+        raise DataError(
+            f"{source}: {len(once)} of {len(names)} classes ({once[0]}, …) have one mask alone: "
+            "masks of single things, whose names are no classes, are not read"
+        )
 
 
 def _name(mask: MaskFile) -> str:

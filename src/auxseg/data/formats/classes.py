@@ -10,7 +10,7 @@ from auxseg.data.formats.journal import Journal
 from auxseg.errors import DataError, UsageError
 
 #: What people call the class of what is not drawn, in small letters and without signs.
-_BACKGROUNDS = frozenset({"background", "bg", "unlabeled", "unlabelled", "void", "none"})
+_BACKGROUNDS = frozenset({"background", "bg"})
 
 
 def is_background(name: str) -> bool:
@@ -20,7 +20,8 @@ def is_background(name: str) -> bool:
 
 def clean_name(name: object, number: int) -> str:
     """A class's name on one line, as classes.txt needs it; ``class N`` for an empty one."""
-    return " ".join(str(name).split()) or f"class {number}"
+    text = "" if name is None else str(name).encode(errors="replace").decode()
+    return " ".join(text.split()) or f"class {number}"
 
 
 def named_classes(
@@ -39,13 +40,20 @@ def named_classes(
         UsageError: the user's names lack one that is in use.
         DataError: more classes than a mask can hold.
     """
-    names, needed = list(dict.fromkeys(offered)), dict.fromkeys(used)
+    listed, needed = list(offered), dict.fromkeys(used)
+    names = list(dict.fromkeys(listed))
     if options.classes:
         lacking = [name for name in needed if name not in options.classes]
         if lacking:
             raise UsageError(
                 f"--classes: {lacking[0]!r} is drawn in the source and is none of them: "
                 f"{', '.join(options.classes)}"
+            )
+        first = options.classes[0]
+        if first in needed and not is_background(first):
+            raise UsageError(
+                f"--classes: the first is class 0, what is not drawn, but {first!r} is drawn; "
+                "begin the list with background"
             )
         return options.classes
     background = next((name for name in names if is_background(name)), BACKGROUND)

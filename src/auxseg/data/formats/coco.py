@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from auxseg.data.formats.classes import clean_name, named_classes
 from auxseg.data.formats.files import Photos, files_below, part_of, read_json
 from auxseg.data.formats.frames import Frame, place
 from auxseg.data.formats.journal import Journal
+from auxseg.data.formats.pairs import find_pairs
 from auxseg.data.formats.shapes import Shape, draw, outline
 from auxseg.errors import DataError
 
@@ -24,6 +25,10 @@ _MOST_FILES = 50
 _LISTS = ("images", "annotations", "categories")
 #: Run lengths of more pixels than any photo has would fill the memory.
 _MOST_PIXELS = 2**30
+#: Folders of annotation files whose photos lie beside the folder.
+_BESIDE = ("annotations", "annotation", "labels")
+
+Id = int | str
 
 
 class Coco(Format):
@@ -54,25 +59,62 @@ class Coco(Format):
         if not files:
             raise DataError(f"{source}: no JSON file with the lists {', '.join(_LISTS)}")
         folder = source if source.is_dir() else source.parent
-        tables = [_Table.read(file, folder) for file in files]
-        used = [name for table in tables for name in table.used()]
+        if source.is_file() and folder.name.lower() in _BESIDE:
+            folder = folder.parent  # annotations/instances_train2017.json, train2017/
+        tables = _without_repeats([_Table.read(file, folder) for file in files], journal)
         offered = [name for table in tables for name in table.names.values()]
+        used = [name for table in tables for name in table.used()]
+        _tell_repeated(tables, journal)
         classes = named_classes(offered, used, options, journal)
-        photos = Photos(folder)
+        photos = Photos(folder, skip=find_pairs(folder).files)
         items: dict[Path, Item] = {}
         for table in tables:
             for item in table.items(photos, classes, journal):
                 assert isinstance(item.photo, Path)
                 if item.photo in items:
                     raise DataError(
-                        f"{table.file}: {photos.relative(item.photo)} is in another annotation "
-                        "file too; convert one of them: auxseg data convert "
-                        f"{table.file} --out DIR"
+                        f"{table.file}: {photos.relative(item.photo)} is listed twice, or in "
+                        "another annotation file too"
                     )
                 items[item.photo] = item
         bare = [path for path in photos.all if path not in items]
         unlisted = [Item(path, path.relative_to(folder), None, photos.part(path)) for path in bare]
         return Source(classes, [*items.values(), *unlisted])
+
+
+def _without_repeats(tables: Sequence[_Table], journal: Journal) -> list[_Table]:
+    """The files but those whose photos another one lists already, such as COCO's own key points
+    beside its instances."""
+    kept: list[_Table] = []
+    for table in sorted(tables, key=lambda one: "instances" not in one.file.name):
+        names = {str(image["file_name"]) for image in table.images}
+        part = part_of(table.file.relative_to(table.folder))
+        twin = next(
+            (
+                one
+                for one in kept
+                if part_of(one.file.relative_to(one.folder)) == part
+                and names <= {str(image["file_name"]) for image in one.images}
+                and one.file.parent == table.file.parent
+            ),
+            None,
+        )
+        if twin is None:
+            kept.append(table)
+        else:
+            about = journal.about(table.file.relative_to(table.folder).as_posix())
+            about.left_out("another annotation file of the same photos", twin.file.name)
+            journal.take(about)
+    return kept
+
+
+def _tell_repeated(tables: Sequence[_Table], journal: Journal) -> None:
+    """Categories of one file that share a name become one class."""
+    for table in tables:
+        names = Counter(table.names.values())
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            journal.decided("categories of one name become one class", ", ".join(twice))
 
 
 def _annotation_files(source: Path) -> list[Path]:
@@ -102,9 +144,9 @@ class _Table:
         self,
         file: Path,
         folder: Path,
-        names: Mapping[int, str],
+        names: Mapping[Id, str],
         images: Sequence[Mapping[str, Any]],
-        annotations: Mapping[int, list[Mapping[str, Any]]],
+        annotations: Mapping[Id, list[Mapping[str, Any]]],
     ) -> None:
         self.file, self.folder, self.names = file, folder, names
         self.images, self.annotations = images, annotations
@@ -118,35 +160,39 @@ class _Table:
         """
         content = read_json(file)
         try:
-            listed = [(int(one["id"]), one["name"]) for one in content["categories"]]
-            names = {number: clean_name(name, number) for number, name in sorted(listed)}
+            names: dict[Id, str] = {}
+            for one in sorted(content["categories"], key=lambda one: str(one["id"]).zfill(20)):
+                number = _id(one["id"])
+                if number in names:
+                    raise DataError(f"{file}: two categories have the id {number}")
+                names[number] = clean_name(one["name"], len(names) + 1)
             images = content["images"]
-            for one in images:
-                int(one["id"]), str(one["file_name"])
-            by_image: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+            known = Counter(_id(one["id"]) for one in images)
+            _ = [one["file_name"] for one in images]
+            twice = [number for number, count in known.items() if count > 1]
+            if twice:
+                raise DataError(f"{file}: two photos have the id {twice[0]}")
+            by_image: defaultdict[Id, list[Mapping[str, Any]]] = defaultdict(list)
             for one in content["annotations"]:
-                category = int(one["category_id"])
+                category = _id(one["category_id"])
                 if category not in names:
                     raise DataError(
                         f"{file}: annotation {one.get('id', '?')} is of category {category}, which "
                         "the file does not name"
                     )
-                by_image[int(one["image_id"])].append(one)
+                by_image[_id(one["image_id"])].append(one)
         except KeyError as error:
             raise DataError(f"{file}: an entry of its lists has no {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{file}: an entry of its lists is not COCO's ({error})") from None
-        known = {int(one["id"]) for one in images}
-        lost = by_image.keys() - known
+        lost = [number for number in by_image if number not in known]
         if lost:
-            raise DataError(
-                f"{file}: annotations of photo {min(lost)}, which the file does not list"
-            )
+            raise DataError(f"{file}: annotations of photo {lost[0]}, which the file does not list")
         return cls(file, folder, names, images, by_image)
 
     def used(self) -> list[str]:
         """Names of the categories of all annotations."""
-        numbers = {int(one["category_id"]) for found in self.annotations.values() for one in found}
+        numbers = {_id(one["category_id"]) for found in self.annotations.values() for one in found}
         return [name for number, name in self.names.items() if number in numbers]
 
     def items(self, photos: Photos, classes: tuple[str, ...], journal: Journal) -> list[Item]:
@@ -171,18 +217,25 @@ class _Table:
     ) -> Reading:
         drawn = _size(image)
         placing = place(frame, drawn, journal, "outlines")
-        annotations = self.annotations.get(int(image["id"]), [])
+        annotations = self.annotations.get(_id(image["id"]), [])
         if not annotations:
             journal.decided("no annotation of a photo that the label file lists: all background")
-        shapes = []
-        for one in annotations:
-            name = self.names[int(one["category_id"])]
-            if one.get("iscrowd"):
-                journal.decided("crowds, outlined roughly: marked as not labelled")
-            shape = _shape(one, name, placing.drawn, journal)
-            if shape is not None:
-                shapes.append(shape)
-        return draw(shapes, classes, placing, journal, largest_first=True)
+        # One after another: run lengths become arrays as large as the photo.
+        shapes = (
+            _shape(one, self.names[_id(one["category_id"])], placing.drawn, journal)
+            for one in annotations
+        )
+        found = (shape for shape in shapes if shape is not None)
+        return draw(found, classes, placing, journal, largest_first=True)
+
+
+def _id(value: Any) -> Id:
+    """An id as the file has it: whole numbers, also written as 1.0 or "1", or text."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"the id {value!r} is neither a whole number nor text")
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else value
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -190,7 +243,7 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     width, height = image.get("width"), image.get("height")
     if not isinstance(width, int | float) or not isinstance(height, int | float):
         return None
-    return (int(width), int(height)) if width > 0 and height > 0 else None
+    return (int(width), int(height)) if 0 < width < 1e6 and 0 < height < 1e6 else None
 
 
 def _shape(
@@ -202,21 +255,22 @@ def _shape(
         DataError: neither is readable; names the annotation.
     """
     crowd = bool(annotation.get("iscrowd"))
+    if crowd:
+        journal.decided("crowds, outlined roughly: marked as not labelled")
     drawn = annotation.get("segmentation")
     try:
         if isinstance(drawn, Mapping):
             return Shape(None if crowd else name, filled=_filled(drawn, size))
-        if drawn:
-            flat = [drawn] if not isinstance(drawn[0], Sequence) else drawn
-            return Shape(None if crowd else name, [outline(one) for one in flat])
+        flat = [drawn] if drawn and not isinstance(drawn[0], Sequence) else drawn or []
+        outlines = [points for one in flat if len(points := outline(one)) >= 3]
+        if outlines:
+            return Shape(None if crowd else name, outlines)
         box = annotation.get("bbox")
         if not box:
             journal.left_out("annotations with neither outline nor box")
             return None
         left, top, width, height = (float(one) for one in box)
-    except (TypeError, ValueError, KeyError) as error:
-        raise DataError(f"annotation {annotation.get('id', '?')}: {error}") from None
-    except DataError as error:
+    except (TypeError, ValueError, KeyError, OverflowError, DataError) as error:
         raise DataError(f"annotation {annotation.get('id', '?')}: {error}") from None
     journal.decided("boxes without an outline: their pixels are marked as not labelled")
     return Shape(name, box=(left, top, left + width, top + height))

@@ -17,7 +17,7 @@ from auxseg.data.formats.classes import limited
 from auxseg.data.formats.contents import in_threads, survey
 from auxseg.data.formats.journal import Journal
 from auxseg.data.formats.masks import names_for, one_mask_items
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError
 from auxseg.types import IGNORE_INDEX
 
 #: So many colours are classes; more are made by JPEG or by interpolation.
@@ -48,14 +48,16 @@ class Colours(Format):
     def recognises(cls, source: Path) -> str | None:
         if not source.is_dir():
             return None
-        _, kind, first = survey(source)
-        return f"{first} is in colours" if kind == "colours" else None
+        found = survey(source)
+        return f"{found.first} is in colours" if found.kind == "colours" else None
 
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs, _, _ = survey(source)
+        pairs = survey(source).pairs
         files = [one.path for masks in pairs.masks.values() for one in masks]
         classes, palette = known_palette(source, options)
+        if palette is not None and options.classes and options.palette is None:
+            raise UsageError("--classes: palette.txt names the classes; change the names there")
         if palette is None:
             palette = found_palette(files, journal)
             if options.classes:
@@ -90,6 +92,8 @@ def found_palette(files: Sequence[Path], journal: Journal) -> dict[Colour, int]:
     total = sum(counts.values())
     frequent = [code for code, count in counts.most_common() if count >= _SHARE * total]
     chosen = list(counts) if len(counts) <= _MOST else _apart(frequent)
+    if not chosen:
+        raise DataError(f"{files[0]}: no colour is frequent: these are photos rather than masks")
     colours = sorted(_colour(code) for code in chosen)  # black first
     shares = {colour: counts[_code(colour)] / total for colour in colours}
     shown = "; ".join(f"{r} {g} {b} ({share:.1%})" for (r, g, b), share in shares.items())
@@ -125,10 +129,15 @@ def _counted(path: Path) -> Counter[int]:
     return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
-def read_colours(palette: Mapping[Colour, int], path: Path, journal: Journal) -> np.ndarray:
+def read_colours(
+    palette: Mapping[Colour, int], path: Path, journal: Journal, near: int = _NEAR
+) -> np.ndarray:
     """Class indices of a mask in colours, uint8 (H, W).
 
     A colour that is none of the palette's but near to one is that one; others are not labelled.
+
+    Args:
+        near: how near, of 255, in any channel.
     """
     codes = _codes(read_colour_mask(path))
     present, inverse = np.unique(codes, return_inverse=True)
@@ -139,13 +148,13 @@ def read_colours(palette: Mapping[Colour, int], path: Path, journal: Journal) ->
     distance = np.abs(seen[:, None] - known[None]).max(axis=2)
     nearest = distance.argmin(axis=1)
     apart = distance.min(axis=1)
-    values = np.where(apart <= _NEAR, numbers[nearest], IGNORE_INDEX)
+    values = np.where(apart <= near, numbers[nearest], IGNORE_INDEX)
     mask = values[inverse].reshape(codes.shape).astype(np.uint8)
-    if ((apart > 0) & (apart <= _NEAR)).any():
+    if ((apart > 0) & (apart <= near)).any():
         journal.repaired("colours near to a class's, taken for it")
-    strange = int((mask == IGNORE_INDEX).sum())
+    strange = int((apart > near)[inverse].sum())
     if strange:
-        worst = seen[apart > _NEAR][0].tolist()
+        worst = seen[apart > near][0].tolist()
         journal.repaired(
             "colours of no class, marked as not labelled",
             f"{strange} of {mask.size} pixels, such as {' '.join(map(str, worst))}",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -56,23 +57,47 @@ def alpha_values(picture: Image.Image) -> np.ndarray | None:
     return alpha
 
 
-def kind_of(path: Path) -> Kind:
+@dataclass(frozen=True)
+class Look:
     """What one mask's pixels are.
 
+    Attributes:
+        several: whether the file has several channels, so that it could show colours.
+        values: the values of indices.
+        colours: RGB of the indices that occur, by the file's palette; None without one.
+        alpha: RGB of what is opaque, of a mask that shows by its transparency.
+    """
+
+    kind: Kind
+    several: bool = False
+    values: frozenset[int] = frozenset()
+    colours: Mapping[int, tuple[int, ...]] | None = None
+    alpha: tuple[int, ...] | None = None
+
+
+def look(path: Path) -> Look:
+    """Looks at one mask.
+
     Raises:
-        DataError: undecodable.
+        DataError: undecodable, or floating-point pixels.
     """
     picture = read_picture(path)
     if alpha_values(picture) is not None:
-        return "alpha"
+        channels = np.asarray(picture)
+        return Look("alpha", alpha=tuple(channels[channels[..., -1] > 0][0, :-1].tolist()))
+    several = picture.mode in ("RGB", "RGBA")
     values = grey_values(picture)
     if values is None:
-        return "colours"
-    if picture.mode == "1":
-        return "black and white"
+        if picture.mode == "F":
+            raise DataError(f"{path}: floating-point pixels; masks hold whole numbers")
+        return Look("colours", several)
+    present = frozenset(np.unique(values).tolist())
     if picture.mode == "P":
-        return "indices"
-    return "black and white" if is_black_and_white(values) else "indices"
+        table = np.array(picture.getpalette("RGB")).reshape(-1, 3)
+        shown = {one: tuple(table[one].tolist()) for one in present if one < len(table)}
+        return Look("indices", values=present, colours=shown)
+    black_white = picture.mode == "1" or is_black_and_white(values)
+    return Look("black and white" if black_white else "indices", several, present)
 
 
 def is_black_and_white(values: np.ndarray) -> bool:
@@ -88,41 +113,79 @@ def is_black_and_white(values: np.ndarray) -> bool:
     return bool(between.size >= _MANY and away <= _FEW and pixels[256 - _END :].sum())
 
 
-@lru_cache(maxsize=4)
-def survey(source: Path) -> tuple[Pairs, Kind | None, str]:
-    """The photos and masks of a source, and what most of its masks are.
+@dataclass(frozen=True)
+class Survey:
+    """The photos and masks of a source.
 
-    Returns:
-        the pairs; the kind, None without a readable mask; a mask of that kind, from the source on.
+    Attributes:
+        kind: what most of its masks are; None without a readable one.
+        looks: of every mask that can be read.
+        first: a mask of that kind, from the source on.
     """
+
+    pairs: Pairs
+    kind: Kind | None
+    looks: Mapping[Path, Look]
+    first: str
+
+    @property
+    def by_class(self) -> bool:
+        """Whether each mask is of one class, so that a photo has several.
+
+        Folders around masks of several values each are batches, and no classes.
+        """
+        if not self.pairs.by_class or self.kind is None:
+            return False
+        single = all(len(ones) == 1 for ones in self.pairs.masks.values())
+        marks = [one.values - {0} for one in self.looks.values()]
+        return not single or self.kind != "indices" or all(len(one) <= 1 for one in marks)
+
+
+@lru_cache(maxsize=2)
+def survey(source: Path) -> Survey:
+    """Looks at all masks of a source. What it found is kept until :func:`forget`."""
     pairs = find_pairs(source)
-    files = [one.path for masks in pairs.masks.values() for one in masks]
-    kinds = [
-        (kind, path) for kind, path in zip(in_threads(_kind, files), files, strict=True) if kind
-    ]
-    if not kinds:
-        return pairs, None, ""
-    # A mask that is all background looks like one of indices.
-    counts = Counter(kind for kind, path in kinds)
-    special = [kind for kind, _ in counts.most_common() if kind != "indices"]
-    chosen: Kind = "indices"
-    if special and (counts[special[0]] >= counts["indices"] or _mostly_empty(kinds)):
-        chosen = special[0]
-    first = next(path for kind, path in kinds if kind == chosen)
-    return pairs, chosen, first.relative_to(source).as_posix()
+    found = zip(pairs.files, in_threads(_look, pairs.files), strict=True)
+    looks = {path: one for path, one in found if one is not None}
+    if not looks:
+        return Survey(pairs, None, looks, "")
+    kind = _kind(list(looks.values()))
+    first = next((path for path, one in looks.items() if one.kind == kind), next(iter(looks)))
+    return Survey(pairs, kind, looks, first.relative_to(source).as_posix())
 
 
-def _kind(path: Path) -> Kind | None:
+def forget() -> None:
+    """The next survey looks again: files may have changed."""
+    survey.cache_clear()
+
+
+def _kind(looks: Sequence[Look]) -> Kind:
+    """What most masks are; a mask without anything but background says nothing."""
+    marked = [one for one in looks if one.kind != "indices" or one.values != {0}] or looks
+    counts = Counter(one.kind for one in marked)
+    if contradictory([one.colours for one in marked if one.colours is not None]):
+        return "colours"
+    # Of masks saved in three channels one in colours shows what all of them are.
+    if counts["colours"] and all(one.several for one in marked):
+        return "colours"
+    return counts.most_common(1)[0][0]
+
+
+def contradictory(palettes: Sequence[Mapping[int, tuple[int, ...]]]) -> bool:
+    """Whether two masks' palettes show one index in two colours: then colours are what counts."""
+    seen: dict[int, tuple[int, ...]] = {}
+    return any(
+        seen.setdefault(index, colour) != colour
+        for palette in palettes
+        for index, colour in palette.items()
+    )
+
+
+def _look(path: Path) -> Look | None:
     try:
-        return kind_of(path)
+        return look(path)
     except DataError:
         return None  # reading it for its photo tells what is wrong
-
-
-def _mostly_empty(kinds: Sequence[tuple[Kind, Path]]) -> bool:
-    """Whether the masks of indices hold nothing but zeros."""
-    indices = [path for kind, path in kinds if kind == "indices"]
-    return all(not np.asarray(read_picture(path)).any() for path in indices)
 
 
 def in_threads(work: Callable[[Any], T], items: Sequence[Any]) -> list[T]:

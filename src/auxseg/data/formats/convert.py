@@ -16,11 +16,13 @@ from auxseg.data.datasets.folder.labels import BOX_COLUMNS, Row, read_labels
 from auxseg.data.decode import read_image
 from auxseg.data.files import unread
 from auxseg.data.formats.base import Item, Object, Options, Source
+from auxseg.data.formats.colours import Colours
 from auxseg.data.formats.files import files_below
 from auxseg.data.formats.frames import Frame
+from auxseg.data.formats.indices import Indices
 from auxseg.data.formats.journal import JOURNAL_FILE, Journal
 from auxseg.data.formats.recognise import recognise
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError, first_line
 from auxseg.palette import mask_picture
 from auxseg.types import IGNORE_INDEX
 
@@ -82,14 +84,19 @@ def convert(
         UsageError: an unknown format, or class names that are too few.
         DataError: ``out`` is not empty, or the source cannot be read.
     """
-    source, out = source.expanduser(), out.expanduser()
+    source, out = source.expanduser(), out.expanduser().absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already; name a folder that is empty or not there")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{out}: lies in {source}, which is read; name a folder outside of it")
     journal = Journal()
-    kind = recognise(source, name, journal)
-    read = kind.read(source, options or Options(), journal)
+    options = options or Options()
+    kind = recognise(source, name, options, journal)
+    if options.ignore_index is not None and kind is not Indices:
+        raise UsageError(f"--ignore-index: has no effect on {kind.TITLE}")
+    if options.palette is not None and kind is not Colours:
+        raise UsageError(f"--palette: has no effect on {kind.TITLE}")
+    read = kind.read(source, options, journal)
     if not read.items:
         raise DataError(f"{source}: holds no photo")
     _tell_unread(source, journal)
@@ -132,12 +139,10 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Wri
     ]
     if not written:
         raise DataError(f"{source}: no photo can be read{_first_unreadable(journal)}")
-    if any(one.has_mask for one in written):
-        text = "".join(f"{name}\n" for name in read.classes)
-        (out / "classes.txt").write_text(text, encoding="utf-8")
-    else:
-        (out / "masks").rmdir()
-        journal.left_out("classes: no photo has a mask")
+    if not any(one.has_mask for one in written):
+        raise DataError(f"{source}: no photo gets a mask{_first_unreadable(journal)}")
+    text = "".join(f"{name}\n" for name in read.classes)
+    (out / "classes.txt").write_text(text, encoding="utf-8")
     _write_table(out / "labels.csv", written, journal)
     journal.write(out / JOURNAL_FILE)
     return written
@@ -146,10 +151,12 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Wri
 def _write_one(out: Path, item: Item, name: str, journal: Journal) -> _Written | None:
     """Copies one photo and writes its mask; None for a photo that cannot be read."""
     photo = out / "images" / name
-    if isinstance(item.photo, bytes):
-        photo.write_bytes(item.photo)
-    else:
-        shutil.copyfile(item.photo, photo)
+    try:
+        content = item.photo if isinstance(item.photo, bytes) else item.photo.read_bytes()
+    except OSError as error:
+        journal.unreadable("a photo, left out", error.strerror or str(error))
+        return None
+    photo.write_bytes(content)
     try:
         read_image(photo)
     except DataError as error:
@@ -162,6 +169,10 @@ def _write_one(out: Path, item: Item, name: str, journal: Journal) -> _Written |
         reading = item.read(Frame.of(photo), journal)
     except DataError as error:
         journal.unreadable("labels: the photo is kept without a mask", _detail(error))
+        return _Written(name, item.part)
+    except Exception as error:  # one label file that nobody thought of must not end the others
+        text = f"{type(error).__name__}: {first_line(error)}"
+        journal.unreadable("labels: the photo is kept without a mask", text)
         return _Written(name, item.part)
     mask = reading.mask
     if mask is not None:
@@ -186,8 +197,13 @@ def _rows(path: Path, items: Sequence[Item], journal: Journal) -> list[Row | Non
     for number, item in enumerate(items):
         if stems[item.name.stem] == 1:
             numbers[item.name.stem] = number
-    table = read_labels(path, numbers)
     about = journal.about(path.name)
+    try:
+        table = read_labels(path, numbers)
+    except DataError as error:
+        about.unreadable("a table that is not auxseg's", str(error).removeprefix(f"{path} "))
+        journal.take(about)
+        return [None] * len(items)
     about.decided("classes, boxes and parts come from the source's own table")
     for problem in table.problems:
         about.unreadable("a row of the source's own table", problem.removeprefix(f"{path} "))
@@ -201,9 +217,11 @@ def _names(paths: Sequence[Path], journal: Journal) -> list[str]:
     names = []
     taken: set[str] = set()
     for path in paths:
-        name = path.name
+        name = path.name.encode(errors="replace").decode().replace("?", "_").lstrip(".")
+        if name != path.name:
+            _renamed(path, name, journal)
         if stems[path.stem.lower()] > 1 and len(path.parts) > 1:
-            name = "_".join(path.parts)
+            name = "_".join((*path.parts[:-1], name))
             _renamed(path, name, journal)
         stem, number = Path(name).stem, 2
         while Path(name).stem.lower() in taken:

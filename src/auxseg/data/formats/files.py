@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -18,11 +18,19 @@ _PARTS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+#: What may stand behind such a word without a sign between: CamVid's ``trainannot``.
+_BEHIND = ("annot", "annotations", "mask", "masks", "label", "labels", "images", "img", "imgs")
 
 
 def files_below(source: Path) -> Iterator[Path]:
     """All files of a folder and its sub-folders but hidden ones, in byte order."""
+    seen = set()
     for folder, folders, names in os.walk(source, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for name in sorted(names, key=os.fsencode):
             if not name.startswith("."):
@@ -33,32 +41,30 @@ class Photos:
     """The image files of a source, found by whatever a label file calls them.
 
     Args:
-        skip: folders and files that hold no photos, such as those of the masks.
+        skip: pictures that are no photos, such as masks.
     """
 
-    def __init__(self, source: Path, skip: frozenset[Path] = frozenset()) -> None:
+    def __init__(self, source: Path, skip: Iterable[Path] = ()) -> None:
         self.source = source
-        self.all = [
-            path
-            for path in files_below(source)
-            if is_image(path) and path not in skip and not skip.intersection(path.parents)
-        ]
+        left_out = frozenset(skip)
+        self.all = [path for path in files_below(source) if is_image(path) and path not in left_out]
+        self._there = {path.parts: path for path in self.all}
         self._named: defaultdict[str, list[Path]] = defaultdict(list)
         self._stems: defaultdict[str, list[Path]] = defaultdict(list)
         for path in self.all:
             self._named[path.name.lower()].append(path)
             self._stems[path.stem.lower()].append(path)
 
-    def named(self, said: str, near: Path | None = None) -> Path:
+    def named(self, said: str, near: Path) -> Path:
         """The photo that a label file names.
 
-        A name with folders is looked for beside the label file, then from the source on, then by
-        as many of its last parts as there are; only files of the source are found.
+        It is looked for beside the label file and from the source on; then by its name alone, of
+        several the one that shares most of the folders named. Only files of the source are found,
+        and none of another part than the label file and its words say.
 
         Args:
             said: the name, with the folders of any operating system.
-            near: the label file: of several photos of that name, those of the same part come first,
-                then those that share most folders with it.
+            near: the label file.
 
         Raises:
             DataError: no such photo, or several.
@@ -66,37 +72,38 @@ class Photos:
         parts = _parts(said)
         if not parts:
             raise DataError("the label file names no photo")
+        for folder in (near.parent, self.source):
+            exact = self._there.get((*folder.parts, *parts))
+            if exact is not None:
+                return exact
         found = self._named.get(parts[-1].lower()) or self._stems.get(
             PurePosixPath(parts[-1]).stem.lower(), []
         )
-        return self._one(found, parts, near, said)
-
-    def of_stem(self, stem: str, near: Path | None = None) -> Path:
-        """The photo of that name before its ending; see :meth:`named`."""
-        return self._one(self._stems.get(stem.lower(), []), (stem,), near, stem)
-
-    def _one(self, found: list[Path], parts: tuple[str, ...], near: Path | None, said: str) -> Path:
+        part = part_of(PurePosixPath(*parts[:-1])) if len(parts) > 1 else None
+        part = part or self.part(near)
+        found = [path for path in found if agree(part, self.part(path.parent))]
         if not found:
             raise DataError(f"there is no photo {said!r}")
-        best = [max(self._fit(path, parts, near) for path in found)]
-        chosen = [path for path in found if [self._fit(path, parts, near)] == best]
+        fits = {path: self._fit(path, parts, near) for path in found}
+        best = max(fits.values())
+        chosen = [path for path, fit in fits.items() if fit == best]
         if len(chosen) > 1:
             names = " and ".join(self.relative(path) for path in chosen[:2])
             raise DataError(f"photo {said!r} may be {names}")
         return chosen[0]
 
-    def _fit(self, path: Path, parts: tuple[str, ...], near: Path | None) -> tuple[int, ...]:
+    def of_stem(self, stem: str) -> list[Path]:
+        """The photos of that name before its ending."""
+        return self._stems.get(stem.lower(), [])
+
+    def _fit(self, path: Path, parts: tuple[str, ...], near: Path) -> tuple[int, int]:
         """How well a photo fits what a label file says of it: higher is better."""
         same = 0
         for ours, theirs in zip(reversed(path.parts), reversed(parts), strict=False):
             if ours != theirs:
                 break
             same += 1
-        if near is None:
-            return (same, 0, 0)
-        part = self.part(path.parent)
-        alike = len(Path(os.path.commonpath([near, path])).parts)
-        return (same, int(part is not None and part == self.part(near)), alike)
+        return (same, len(Path(os.path.commonpath([near, path])).parts))
 
     def part(self, path: Path) -> str | None:
         """See :func:`part_of`."""
@@ -109,7 +116,12 @@ class Photos:
 
 def _parts(said: str) -> tuple[str, ...]:
     path = PureWindowsPath(said) if "\\" in said else PurePosixPath(said)
-    return tuple(part for part in path.parts if part not in (path.anchor, ".", ".."))
+    return tuple(part for part in path.parts if part not in (path.anchor, ".", "..", "\0"))
+
+
+def agree(one: str | None, other: str | None) -> bool:
+    """Whether two parts are the same, as far as they are known."""
+    return one is None or other is None or one == other
 
 
 def part_of(path: PurePath) -> str | None:
@@ -120,9 +132,18 @@ def part_of(path: PurePath) -> str | None:
     """
     for name in (path.stem, *(parent.name for parent in path.parents)):
         words = "".join(letter if letter.isalpha() else " " for letter in name.lower()).split()
-        found = {part for word in words if (part := _PARTS.get(word))}
+        found = {part for word in words if (part := _part_of_word(word))}
         if len(found) == 1:
             return found.pop()
+    return None
+
+
+def _part_of_word(word: str) -> str | None:
+    if word in _PARTS:
+        return _PARTS[word]
+    for behind in _BEHIND:
+        if word.endswith(behind) and word.removesuffix(behind) in _PARTS:
+            return _PARTS[word.removesuffix(behind)]
     return None
 
 
@@ -134,10 +155,10 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(f"{path}: is no JSON ({error.msg}, {where})") from error
+    except (OSError, ValueError) as error:  # text that is no UTF-8, numbers of thousands of digits
+        raise DataError(f"{path}: cannot be read ({error})") from error
     except RecursionError:
         raise DataError(f"{path}: is nested too deeply for a label file") from None

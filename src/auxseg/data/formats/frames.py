@@ -52,6 +52,8 @@ class Frame:
     def of(cls, photo: Path | bytes) -> Frame:
         """Reads the head of an image file that is known to be sound."""
         with Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as image:
+            if image.format == "TIFF":
+                image.load()  # which turns it, and removes the tag
             orientation = image.getexif().get(_ORIENTATION, 1)
             return cls(image.size, orientation if orientation in _TURNS else 1)
 

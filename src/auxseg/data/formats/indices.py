@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from auxseg.data.datasets.folder.masks import read_classes
 from auxseg.data.decode import read_picture
 from auxseg.data.formats.base import Format, Options, Source
 from auxseg.data.formats.contents import grey_values, in_threads, survey
@@ -16,15 +17,12 @@ from auxseg.data.formats.masks import names_for, one_mask_items
 from auxseg.errors import DataError
 from auxseg.types import IGNORE_INDEX
 
-#: Of so many values or fewer, with gaps between, each is taken for a class.
-_FEW = 64
-
 
 class Indices(Format):
     """Grey or palette masks, 8 or 16 bits, also saved as RGB; values are classes.
 
-    Values 0, 1, … k are the classes; with 255 beside them that one is not labelled. Other values
-    (0, 85, 170) become classes in their order.
+    Values are the classes; 255 beside others is not labelled. Equal steps of grey (0, 85, 170, 255)
+    become classes in their order, unless a list names as many classes.
     """
 
     NAME: ClassVar[str] = "indices"
@@ -34,18 +32,20 @@ class Indices(Format):
     def recognises(cls, source: Path) -> str | None:
         if not source.is_dir():
             return None
-        _, kind, first = survey(source)
-        return f"{first} holds class indices" if kind == "indices" else None
+        found = survey(source)
+        return f"{found.first} holds class indices" if found.kind == "indices" else None
 
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs, _, _ = survey(source)
+        pairs = survey(source).pairs
         files = [one.path for masks in pairs.masks.values() for one in masks]
         found = [values for values in in_threads(_values, files) if values is not None]
         present = sorted(set().union(*found))
         if not present:
             raise DataError(f"{source}: no mask of class indices with a photo of its name")
-        numbers = _numbers(present, options, journal)
+        listed = source / "classes.txt"
+        named = len(options.classes or (read_classes(listed) if listed.exists() else ()))
+        numbers = _numbers(present, named, options, journal)
         count = max((one for one in numbers.values() if one != IGNORE_INDEX), default=0) + 1
         classes = names_for(count, source, options, journal)
         table = np.full(max(present) + 1, -1, dtype=np.int64)
@@ -73,17 +73,25 @@ def _indices(path: Path) -> np.ndarray:
     return np.asarray(values, dtype=np.int64)
 
 
-def _numbers(present: list[int], options: Options, journal: Journal) -> dict[int, int]:
-    """Value → class index."""
+def _levels(values: list[int]) -> bool:
+    """Whether values are equal steps of grey, such as 0, 85, 170, 255, and no class indices."""
+    steps = np.diff(values)
+    return len(values) > 2 and steps.min() > 1 and int(steps.max() - steps.min()) <= 1
+
+
+def _numbers(present: list[int], named: int, options: Options, journal: Journal) -> dict[int, int]:
+    """Value → class index.
+
+    Args:
+        named: how many classes a list names: then values are its lines.
+    """
     ignored = options.ignore_index
-    contiguous = present[:-1] == list(range(len(present) - 1))
-    if ignored is None and present[-1] == 255 and len(present) > 2 and contiguous:
+    if ignored is None and present[-1] == 255 and len(present) > 2 and not _levels(present):
         ignored = 255
         journal.decided("value 255 beside class indices: pixels that are not labelled")
     values = [value for value in present if value != ignored]
     gaps = values != list(range(len(values)))
-    named = bool(options.classes) and max(values, default=0) < len(options.classes)
-    if gaps and not named and len(values) <= _FEW and max(values) >= 2 * len(values):
+    if gaps and not max(values, default=0) < named and _levels(values):
         shown = ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
         journal.decided(f"values {shown} become classes 0 to {len(values) - 1}, in their order")
         numbers = {value: number for number, value in enumerate(values)}

@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from auxseg.data.formats.classes import clean_name, named_classes
 from auxseg.data.formats.files import Photos, files_below, read_json
 from auxseg.data.formats.frames import Frame, place
 from auxseg.data.formats.journal import Journal
+from auxseg.data.formats.pairs import find_pairs
 from auxseg.data.formats.shapes import Shape, draw, outline
 from auxseg.errors import DataError
 
@@ -26,6 +27,8 @@ from auxseg.errors import DataError
 _LOOK = 50
 #: LabelMe's own word for pixels that are not to be learned from.
 _IGNORED = "__ignore__"
+#: A larger width or height is none of a photo's.
+_MOST = 10**6
 #: Corners of the polygon that stands for a circle.
 _CORNERS = 256
 
@@ -53,7 +56,7 @@ class LabelMe(Format):
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
         folder = source if source.is_dir() else source.parent
-        photos = Photos(folder)
+        photos = Photos(folder, skip=find_pairs(folder).files)
         items: dict[Path, Item] = {}
         used: list[str] = []
         for file in _json_files(source):
@@ -102,7 +105,7 @@ def _content(file: Path) -> Mapping[str, Any]:
 
 def _names(content: Mapping[str, Any]) -> list[str]:
     """The classes of all shapes that have an area."""
-    areas = [one for one in content["shapes"] if _kind(one) in _OUTLINES]
+    areas = [one for one in content["shapes"] if _kind(one) not in _WITHOUT_AREA]
     return [name for one in areas if (name := _name(one)) is not None]
 
 
@@ -119,18 +122,29 @@ def _kind(shape: Mapping[str, Any]) -> str:
 def _item(file: Path, content: Mapping[str, Any], photos: Photos, journal: Journal) -> Item:
     """The photo of one file, whose reader gets its classes later."""
     said = str(content.get("imagePath") or file.stem)
-    read = partial(_read, content)
     try:
         photo = photos.named(said, file)
+        content = {key: one for key, one in content.items() if key != "imageData"}  # megabytes
+        read = partial(_read, content)
         return Item(photo, photo.relative_to(photos.source), read, photos.part(photo.parent))
     except DataError as error:
         inside = content.get("imageData")
         if not isinstance(inside, str) or not inside:
             raise DataError(f"{error}, and the file does not hold it") from None
     journal.repaired("a photo that is not there, taken from its label file")
-    path = PureWindowsPath(said) if "\\" in said else PurePosixPath(said)
-    name = file.relative_to(photos.source).with_name(path.name)
-    return Item(_embedded(inside), name, read, photos.part(file.parent))
+    embedded = _embedded(inside)
+    name = file.relative_to(photos.source).with_suffix(_ending(embedded))
+    rest = {key: one for key, one in content.items() if key != "imageData"}
+    return Item(embedded, name, partial(_read, rest), photos.part(file.parent))
+
+
+def _ending(embedded: bytes) -> str:
+    """The ending for a picture of that format."""
+    try:
+        with Image.open(io.BytesIO(embedded)) as picture:
+            return {"JPEG": ".jpg", "PNG": ".png"}.get(picture.format or "", ".png")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"imageData is no picture ({error})") from None
 
 
 def _embedded(text: str) -> bytes:
@@ -149,16 +163,18 @@ def _read(
     content: Mapping[str, Any], classes: tuple[str, ...], frame: Frame, journal: Journal
 ) -> Reading:
     size = content.get("imageWidth"), content.get("imageHeight")
-    known = size if all(isinstance(one, int) and one > 0 for one in size) else None
+    known = size if all(isinstance(one, int) and 0 < one < _MOST for one in size) else None
     placing = place(frame, known, journal, "outlines")  # type: ignore[arg-type]
     if not content["shapes"]:
         journal.decided("a label file without a shape: all background")
     shapes = []
     for number, one in enumerate(content["shapes"], start=1):
-        make = _OUTLINES.get(_kind(one))
-        if make is None:
+        if _kind(one) in _WITHOUT_AREA:
             journal.left_out(f"shapes without an area: {_kind(one)}")
             continue
+        make = _OUTLINES.get(_kind(one))
+        if make is None:
+            raise DataError(f"shape {number} is of a kind that is not read: {_kind(one)}")
         try:
             shapes.append(make(one, _name(one), placing.drawn))
         except (DataError, ValueError, TypeError, KeyError, OSError) as error:
@@ -171,6 +187,8 @@ def _polygon(shape: Mapping[str, Any], name: str | None, size: tuple[int, int]) 
 
 
 def _rectangle(shape: Mapping[str, Any], name: str | None, size: tuple[int, int]) -> Shape:
+    if len(shape["points"]) == 4:
+        return _polygon(shape, name, size)
     (left, top), (right, bottom) = _two(shape)
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     return Shape(name, [np.array(corners)])
@@ -204,10 +222,14 @@ def _two(shape: Mapping[str, Any]) -> np.ndarray:
     return points
 
 
-#: The shapes that have an area.
+#: The shapes that have no area,
+_WITHOUT_AREA = frozenset({"point", "points", "line", "linestrip"})
+#: and those that have one.
 _OUTLINES = {
     "polygon": _polygon,
     "rectangle": _rectangle,
+    "rotation": _polygon,
+    "oriented_rectangle": _polygon,
     "circle": _circle,
     "mask": _painted,
 }

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auxseg.data.files import is_image
-from auxseg.data.formats.files import files_below, part_of
+from auxseg.data.files import IMAGE_ENDINGS, is_image
+from auxseg.data.formats.files import agree, files_below, part_of
 from auxseg.data.formats.journal import Journal
 
 #: Folders of masks, in small letters and without signs: what their names hold,
 _MASK_WORDS = ("mask", "annot", "label", "segm", "groundtruth", "trimap")
 #: or what they are.
 _MASK_NAMES = frozenset({"gt", "seg", "target", "targets"})
-#: Words for photos that have labels.
-_LABELLED = ("labelled", "labeled", "annotated")
-#: Folders of pictures that are neither photos nor masks of classes.
-_OTHER_FOLDERS = frozenset({"segmentationobject", "instances", "overlay", "overlays", "preview"})
+#: Words for photos that have labels, or have none.
+_LABELLED = ("labelled", "labeled", "annotated", "unlabelled", "unlabeled", "labelme", "labelimg")
+#: Words in names of folders whose pictures are neither photos nor masks of classes.
+_OTHERS = ("segmentationobject", "instance", "overlay", "preview", "visuali", "maskshuman")
 #: Folders of photos: their names say nothing of which mask belongs to which photo.
 _PHOTO_FOLDERS = frozenset(
     {"image", "images", "img", "imgs", "photo", "photos", "jpegimages", "jpeg", "input", "inputs"}
 )
-#: What a mask's name has behind its photo's, after a sign or none.
+#: What a mask's name has behind its photo's, after a sign.
 _ENDINGS = ("mask", "masks", "label", "labels", "seg", "segmentation", "gt", "groundtruth")
 _SIGNS = "_-. "
 
@@ -34,10 +34,12 @@ class MaskFile:
 
     Attributes:
         category: the class that its name or folder says that it is of; None for a mask of all.
+        by_folder: whether a folder says so, which may be a batch as well, and not a name.
     """
 
     path: Path
     category: str | None = None
+    by_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Pairs:
     Attributes:
         photos: in byte order.
         masks: photo → its masks; photos without one are missing.
-        lonely: masks whose photo is not there.
+        lonely: masks whose photo is not there, or may be one of several.
     """
 
     photos: tuple[Path, ...]
@@ -60,6 +62,11 @@ class Pairs:
         every = [one for masks in self.masks.values() for one in masks]
         return bool(every) and 2 * sum(one.category is not None for one in every) > len(every)
 
+    @property
+    def files(self) -> list[Path]:
+        """All masks that have a photo."""
+        return [one.path for masks in self.masks.values() for one in masks]
+
 
 def find_pairs(source: Path) -> Pairs:
     """Looks for masks in folders of their own, then beside the photos by the ends of their names.
@@ -69,9 +76,9 @@ def find_pairs(source: Path) -> Pairs:
     sign.
     """
     pictures = [path for path in files_below(source) if is_image(path)]
-    inside = {path for path in pictures if any(map(_of_masks, _folders(path, source)))}
-    others = {path for path in pictures if _folders(path, source) & _OTHER_FOLDERS}
-    masks = [path for path in pictures if path in inside - others]
+    others = {path for path in pictures if any(map(_of_others, _folders(path, source)))}
+    inside = {path for path in pictures if any(map(_of_masks, _folders(path, source)))} - others
+    masks = [path for path in pictures if path in inside]
     photos = [path for path in pictures if path not in inside | others]
     if not masks:
         stems = {(path.parent, path.stem) for path in photos}
@@ -83,18 +90,25 @@ def find_pairs(source: Path) -> Pairs:
         masks = masks or _same_stem(photos)
         found = set(masks)
         photos = [path for path in photos if path not in found]
-    return _paired(source, photos, masks)
+    return _Matching(source, photos).pairs(masks)
 
 
 def of_one_kind(pairs: Pairs, journal: Journal, source: Path) -> dict[Path, MaskFile]:
-    """Photo → its one mask; of several none is taken, and the journal says so."""
+    """Photo → its one mask; of several none is taken, and the journal says so.
+
+    A mask whose name has more behind its photo's is of another photo, which is not there.
+    """
     chosen = {}
     for photo, masks in pairs.masks.items():
-        if len(masks) == 1:
-            chosen[photo] = masks[0]
-        else:
+        whole = [one for one in masks if one.category is None or one.by_folder]
+        for one in masks:
+            if one not in whole:
+                _tell(one.path, journal, source)
+        if len(whole) == 1:
+            chosen[photo] = whole[0]
+        elif whole:
             about = journal.about(photo.relative_to(source).as_posix())
-            names = ", ".join(one.path.relative_to(source).as_posix() for one in masks[:3])
+            names = ", ".join(one.path.relative_to(source).as_posix() for one in whole[:3])
             about.unreadable("several masks of one photo", names)
             journal.take(about)
     return chosen
@@ -103,13 +117,21 @@ def of_one_kind(pairs: Pairs, journal: Journal, source: Path) -> dict[Path, Mask
 def tell_lonely(pairs: Pairs, journal: Journal, source: Path) -> None:
     """Masks without a photo are left out, each with a line."""
     for path in pairs.lonely:
-        about = journal.about(path.relative_to(source).as_posix())
-        about.left_out("a mask whose photo is not there")
-        journal.take(about)
+        _tell(path, journal, source)
+
+
+def _tell(mask: Path, journal: Journal, source: Path) -> None:
+    about = journal.about(mask.relative_to(source).as_posix())
+    about.left_out("a mask whose photo is not there, or may be one of several")
+    journal.take(about)
 
 
 def _folders(path: Path, source: Path) -> set[str]:
     return {_letters(part) for part in path.relative_to(source).parts[:-1]}
+
+
+def _of_others(letters: str) -> bool:
+    return any(word in letters for word in _OTHERS)
 
 
 def _of_masks(letters: str) -> bool:
@@ -124,13 +146,15 @@ def _letters(name: str) -> str:
 
 
 def _before_ending(stem: str) -> list[str]:
-    """What a mask's name leaves when ``_mask`` and the like are taken off."""
+    """What a mask's name leaves when ``_mask`` or the photo's ending (``1.jpg.png``) is cut off."""
     small = stem.lower()
     found = []
     for ending in _ENDINGS:
-        if small.endswith(ending) and len(stem) > len(ending):
+        if small.endswith(ending) and len(stem) > len(ending) + 1:
             rest = stem[: -len(ending)]
-            found += [rest[:-1]] if rest[-1] in _SIGNS and len(rest) > 1 else []
+            found += [rest[:-1]] if rest[-1] in _SIGNS else []
+    if Path(small).suffix in IMAGE_ENDINGS:
+        found.append(Path(stem).stem)
     return found
 
 
@@ -146,55 +170,82 @@ def _same_stem(photos: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _paired(source: Path, photos: Sequence[Path], masks: Sequence[Path]) -> Pairs:
-    by_stem: defaultdict[str, list[Path]] = defaultdict(list)
-    for photo in photos:
-        by_stem[photo.stem].append(photo)
-    found: defaultdict[Path, list[MaskFile]] = defaultdict(list)
-    lonely = []
-    for mask in masks:
-        match = _match(source, mask, by_stem)
-        if match is None:
-            lonely.append(mask)
-        else:
-            photo, category = match
-            found[photo].append(MaskFile(mask, category))
-    return Pairs(
-        tuple(photos), {photo: tuple(ones) for photo, ones in found.items()}, tuple(lonely)
-    )
+class _Matching:
+    """Finds each mask's photo."""
+
+    def __init__(self, source: Path, photos: Sequence[Path]) -> None:
+        self.source, self.photos = source, photos
+        self._stems: defaultdict[str, list[Path]] = defaultdict(list)
+        self._placed: defaultdict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
+        for photo in photos:
+            self._stems[photo.stem].append(photo)
+            self._placed[photo.stem, self._around(photo)].append(photo)
+
+    def pairs(self, masks: Sequence[Path]) -> Pairs:
+        found: defaultdict[Path, list[MaskFile]] = defaultdict(list)
+        lonely = []
+        for mask in masks:
+            match = self._match(mask)
+            if match is None:
+                lonely.append(mask)
+            else:
+                found[match[0]].append(match[1])
+        whole = {photo: tuple(ones) for photo, ones in found.items()}
+        return Pairs(tuple(self.photos), _without_wrapper(whole), tuple(lonely))
+
+    def _match(self, mask: Path) -> tuple[Path, MaskFile] | None:
+        """A mask's photo, and the class that its name or folder says."""
+        around = self._around(mask)
+        for stem in (mask.stem, *_before_ending(mask.stem)):
+            if stem not in self._stems:
+                continue
+            # Folders that the photo does not have: masks/CLASS/STEM.png, masks/STEM/STEM.png.
+            for inner in range(len(around), -1, -1):
+                photo = self._one(stem, around[:inner], mask)
+                if photo is not None:
+                    extra = [one for one in around[inner:] if one != photo.stem]
+                    return photo, MaskFile(mask, extra[-1] if extra else None, by_folder=True)
+            return None
+        if around and around[-1] in self._stems:  # masks/STEM/CLASS.png
+            photo = self._one(around[-1], around[:-1], mask)
+            return None if photo is None else (photo, MaskFile(mask, mask.stem))
+        # STEM_CLASS.png: the longest photo's name that it begins with, up to a sign.
+        for end in range(len(mask.stem) - 1, 0, -1):
+            if mask.stem[end] in _SIGNS and mask.stem[:end] in self._stems:
+                photo = self._one(mask.stem[:end], around, mask)
+                named = MaskFile(mask, mask.stem[end + 1 :])
+                return None if photo is None else (photo, named)
+        return None
+
+    def _one(self, stem: str, around: tuple[str, ...], mask: Path) -> Path | None:
+        """The one photo of that name in those folders, and of no other part than the mask."""
+        part = part_of(mask.parent.relative_to(self.source))
+        placed = self._placed.get((stem, around), [])
+        if not placed and not around and len(self._stems[stem]) == 1:
+            placed = self._stems[stem]  # photos in sub-folders, masks in one
+        found = [
+            photo for photo in placed if agree(part, part_of(photo.parent.relative_to(self.source)))
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _around(self, path: Path) -> tuple[str, ...]:
+        """The folders around a file that tell it from others of its name; parts tell by
+        themselves."""
+        folders = path.relative_to(self.source).parts[:-1]
+        return tuple(one for one in folders if not _is_plain(one))
 
 
-def _match(
-    source: Path, mask: Path, photos: Mapping[str, list[Path]]
-) -> tuple[Path, str | None] | None:
-    """A mask's photo, and the class that it is of where its name or folder says one."""
-    around = _remaining(mask, source)
-    for stem in (mask.stem, *_before_ending(mask.stem)):
-        if stem in photos:
-            photo = _nearest(photos[stem], around, source)
-            # masks/CLASS/STEM.png: a folder that the photo does not have around it.
-            extra = [one for one in around if one not in _remaining(photo, source)]
-            extra = [one for one in extra if part_of(Path(one)) is None]
-            return photo, extra[-1] if extra else None
-    if around and around[-1] in photos:  # masks/STEM/CLASS.png
-        return _nearest(photos[around[-1]], around[:-1], source), mask.stem
-    # STEM_CLASS.png: the longest photo's name that it begins with, up to a sign.
-    for end in range(len(mask.stem) - 1, 0, -1):
-        if mask.stem[end] in _SIGNS and mask.stem[:end] in photos:
-            return _nearest(photos[mask.stem[:end]], around, source), mask.stem[end + 1 :]
-    return None
+def _is_plain(folder: str) -> bool:
+    letters = _letters(folder)
+    return letters in _PHOTO_FOLDERS or _of_masks(letters) or part_of(Path(folder)) is not None
 
 
-def _remaining(path: Path, source: Path) -> tuple[str, ...]:
-    """The folders around a file that tell it from others of its name."""
-    folders = path.relative_to(source).parts[:-1]
-    return tuple(
-        one
-        for one in folders
-        if _letters(one) not in _PHOTO_FOLDERS and not _of_masks(_letters(one))
-    )
-
-
-def _nearest(photos: Sequence[Path], around: tuple[str, ...], source: Path) -> Path:
-    """Of photos of one name, the one that shares most folders with its mask."""
-    return max(photos, key=lambda photo: len(set(_remaining(photo, source)) & set(around)))
+def _without_wrapper(
+    masks: Mapping[Path, tuple[MaskFile, ...]],
+) -> dict[Path, tuple[MaskFile, ...]]:
+    """One mask of each photo, all in one more folder: that is no class (``masks/v2/STEM.png``)."""
+    every = [one for ones in masks.values() for one in ones]
+    single = all(len(ones) == 1 for ones in masks.values())
+    if not single or len({one.category for one in every}) != 1:
+        return dict(masks)
+    return {photo: (replace(ones[0], category=None),) for photo, ones in masks.items()}

@@ -7,8 +7,13 @@ from pathlib import Path
 from auxseg.data.datasets.folder.files import has_layout
 from auxseg.data.datasets.oxford_pet.dataset import OxfordPet
 from auxseg.data.formats import FORMATS, Format
+from auxseg.data.formats.base import Options
+from auxseg.data.formats.black_white import BlackWhite
 from auxseg.data.formats.class_masks import ClassMasks
+from auxseg.data.formats.colours import Colours
+from auxseg.data.formats.contents import forget
 from auxseg.data.formats.files import files_below, read_json
+from auxseg.data.formats.indices import Indices
 from auxseg.data.formats.journal import Journal
 from auxseg.data.options import one_of
 from auxseg.errors import DataError
@@ -17,13 +22,14 @@ from auxseg.errors import DataError
 _OF_PICTURES = frozenset({"class-masks", "indices", "black-white", "colours", "alpha"})
 
 
-def recognise(source: Path, name: str | None, journal: Journal) -> type[Format]:
+def recognise(source: Path, name: str | None, options: Options, journal: Journal) -> type[Format]:
     """The format of a source: the one named, else the one that its files show.
 
     Raises:
         UsageError: there is no format of that name.
         DataError: no such source; it shows no format, or several.
     """
+    forget()
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
     if name is not None:
@@ -38,6 +44,11 @@ def recognise(source: Path, name: str | None, journal: Journal) -> type[Format]:
         texts = " and ".join(f"{FORMATS[one].TITLE} ({shown[one]})" for one in labels[:2])
         raise DataError(f"{source}: holds {texts}; say which to convert with --from {labels[0]}")
     chosen = labels[0] if labels else next(iter(shown))
+    # What only one way of reading masks has a use for says how they are to be read.
+    if not labels and options.palette is not None:
+        chosen, shown = Colours.NAME, {Colours.NAME: "--palette was given"}
+    elif chosen == BlackWhite.NAME and options.ignore_index is not None:
+        chosen, shown = Indices.NAME, {Indices.NAME: "--ignore-index was given"}
     journal.decided(f"the format is {chosen}: {shown[chosen]}")
     pictures = [one for one in shown if one in _OF_PICTURES] if labels else []
     if pictures and chosen not in ("voc", "cvat"):
@@ -65,6 +76,7 @@ def check_layout(root: Path) -> None:
     command converts it."""
     if not root.is_dir() or has_layout(root):
         return
+    forget()
     inside = [path for path in sorted(root.iterdir()) if path.is_dir() and has_layout(path)]
     if len(inside) == 1:
         raise DataError(f"{root}: the data lie in {inside[0]}; name that folder")
@@ -82,10 +94,7 @@ def _nothing(source: Path) -> str:
     if source.is_dir():
         for file in files_below(source):
             if file.suffix.lower() == ".json" and _is_label_studio(file):
-                return (
-                    f"{file.name} is Label Studio's own JSON; export it as COCO (outlines) or as "
-                    "PNG (brush) instead"
-                )
+                return f"{file.name} is Label Studio's own JSON; export it as COCO instead"
             if file.suffix.lower() == ".zip":
                 return f"holds an archive, {file.name}; unpack it first"
     return f"no labels of a known format; known are {', '.join(FORMATS)}"

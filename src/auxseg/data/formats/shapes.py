@@ -19,8 +19,11 @@ from auxseg.data.formats.journal import Journal
 from auxseg.errors import DataError
 from auxseg.types import IGNORE_INDEX
 
-#: Points so many times the photo's longer side away from it are no slip of the hand.
-_FAR = 4
+#: Points beyond the photo by more than this share of its longer side are no slip of the hand: the
+#: outline was drawn on another picture.
+_FAR = 0.25
+#: From so many pixels on it is told that an outline leaves the photo.
+_TOLD = 1.0
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,12 @@ def _piece(shape: Shape, placing: Placing, journal: Journal) -> _Piece | None:
     if not outlines:
         return None
     points = np.concatenate(outlines)
-    limit = _FAR * max(placing.frame.upright)
-    if not np.isfinite(points).all() or (np.abs(points) > limit).any():
+    size = np.array(placing.frame.upright)
+    beyond = np.maximum(points - size, -points).max() if np.isfinite(points).all() else np.inf
+    if beyond > _FAR * size.max():
         raise DataError(f"an outline's point is not in the photo: {_worst(points)}")
+    if beyond > _TOLD:
+        journal.repaired("outlines that leave the photo, cut at its edge")
     return _outlined(outlines, placing.frame.upright, journal)
 
 
@@ -127,7 +133,7 @@ def _outlined(
     left, top = (int(one) for one in low)
     # The part of the window that lies in the photo.
     right, bottom = min(left + width, size[0]), min(top + height, size[1])
-    inside = whole[max(0, -top) : bottom - top, max(0, -left) : right - left]
+    inside = whole[max(0, -top) : max(0, bottom - top), max(0, -left) : max(0, right - left)]
     if not inside.any():
         journal.left_out("outlines that hold no pixel of the photo")
         return None
@@ -144,7 +150,8 @@ def _filled(whole: np.ndarray, journal: Journal) -> _Piece | None:
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     left, right = int(columns[0]), int(columns[-1]) + 1
     window = (slice(top, bottom), slice(left, right))
-    return _Piece(window, whole[window], (left, top, right, bottom))
+    # A copy: the whole is as large as the photo.
+    return _Piece(window, whole[window].copy(), (left, top, right, bottom))
 
 
 def _boxed(

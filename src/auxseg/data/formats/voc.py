@@ -18,7 +18,7 @@ from auxseg.data.decode import read_picture
 from auxseg.data.formats.base import Format, Item, Object, Options, Reading, Source
 from auxseg.data.formats.classes import clean_name, limited
 from auxseg.data.formats.colours import read_colours
-from auxseg.data.formats.contents import grey_values, in_threads
+from auxseg.data.formats.contents import Look, contradictory, grey_values, in_threads, look
 from auxseg.data.formats.frames import Frame
 from auxseg.data.formats.journal import Journal
 from auxseg.data.formats.masks import one_mask_items
@@ -62,17 +62,24 @@ class Voc(Format):
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
         folder = folder_of(source) or source
         pairs = find_pairs(folder)
-        files = [one.path for masks in pairs.masks.values() for one in masks]
+        files = pairs.files
         if not files:
             raise DataError(f"{folder}: no mask in {MASKS}/ with a photo of its name")
-        largest = max((one for one in in_threads(_largest, files) if one is not None), default=None)
+        looks = [one for one in in_threads(_look, files) if one is not None]
+        if contradictory([one.colours for one in looks if one.colours is not None]):
+            raise DataError(
+                f"{folder}: the masks' palettes show one index in several colours; --from colours "
+                "reads them by colour"
+            )
+        found = [value for one in looks for value in one.values if value != _BORDER]
+        largest = max(found, default=0)
         palette = None
-        if largest is None:
-            palette = {colour: number for number, colour in enumerate(voc_colours(256))}
+        if looks and all(one.kind == "colours" for one in looks):
+            largest = len(options.classes or VOC_CLASSES) - 1
+            palette = {colour: number for number, colour in enumerate(voc_colours(largest + 1))}
             palette[voc_colours(256)[_BORDER]] = IGNORE_INDEX
             journal.decided("masks in VOC's colours and not in its indices: read by colour")
-            largest = len(VOC_CLASSES) - 1
-        classes = _names(folder, largest, files, options, journal)
+        classes = _names(folder, largest, looks, options, journal)
         read = partial(_read, palette)
         items = one_mask_items(folder, pairs, read, journal)
         return Source(classes, in_parts(folder, [_with_objects(folder, one) for one in items]))
@@ -82,10 +89,12 @@ def folder_of(source: Path) -> Path | None:
     """The folder that holds SegmentationClass/: the source, or one below (VOCdevkit/VOC2012)."""
     if not source.is_dir():
         return None
-    for folder in (source, *sorted(source.glob("*")), *sorted(source.glob("*/*"))):
-        if (folder / MASKS).is_dir():
-            return folder
-    return None
+    below = (source, *sorted(source.glob("*")), *sorted(source.glob("*/*")))
+    found = [folder for folder in below if (folder / MASKS).is_dir()]
+    if len(found) > 1:
+        names = " and ".join(str(folder) for folder in found[:2])
+        raise DataError(f"{source}: holds {names}; convert one at a time")
+    return found[0] if found else None
 
 
 def voc_colours(count: int) -> list[tuple[int, int, int]]:
@@ -114,20 +123,15 @@ def in_parts(folder: Path, items: Sequence[Item]) -> list[Item]:
     return [replace(one, part=parts.get(one.name.stem, one.part)) for one in items]
 
 
-def _largest(path: Path) -> int | None:
-    """The largest class index of a mask; None for a mask in colours or one that is damaged."""
+def _look(path: Path) -> Look | None:
     try:
-        values = grey_values(read_picture(path))
+        return look(path)
     except DataError:
-        return None
-    if values is None:
-        return None
-    inside = values[values != _BORDER]
-    return int(inside.max()) if inside.size else 0
+        return None  # reading it for its photo tells what is wrong
 
 
 def _names(
-    folder: Path, largest: int, files: Sequence[Path], options: Options, journal: Journal
+    folder: Path, largest: int, looks: Sequence[Look], options: Options, journal: Journal
 ) -> tuple[str, ...]:
     listed = folder / _NAMES
     if options.classes:
@@ -137,7 +141,7 @@ def _names(
         names = [clean_name(line, number) for number, line in enumerate(lines) if line.strip()]
         names = [name for name in names if name != "__ignore__"]
         journal.decided("the classes' names come from", listed.name)
-    elif largest < len(VOC_CLASSES) and _has_vocs_palette(files[0]):
+    elif largest < len(VOC_CLASSES) and all(map(_has_vocs_palette, looks)):
         names = VOC_CLASSES
         journal.decided("VOC's palette and no list of names (--classes FILE): VOC's own 20 classes")
     else:
@@ -149,24 +153,19 @@ def _names(
     return names
 
 
-def _has_vocs_palette(mask: Path) -> bool:
-    picture = read_picture(mask)
-    values = grey_values(picture)
-    if values is None:
-        return True
-    if picture.mode != "P":
-        return False
+def _has_vocs_palette(mask: Look) -> bool:
+    """Whether a mask shows its indices in VOC's colours; masks in colours were read by these."""
+    if mask.colours is None:
+        return mask.kind == "colours"
     colours = voc_colours(256)
-    present = np.unique(values).tolist()
-    shown = np.array(picture.getpalette("RGB")).reshape(-1, 3).tolist()
-    return all(one < len(shown) and tuple(shown[one]) == colours[one] for one in present)
+    return all(shown == colours[index] for index, shown in mask.colours.items())
 
 
 def _read(
     palette: Mapping[tuple[int, int, int], int] | None, path: Path, journal: Journal
 ) -> np.ndarray:
     if palette is not None:
-        return read_colours(palette, path, journal)
+        return read_colours(palette, path, journal, near=0)
     values = grey_values(read_picture(path))
     if values is None:
         raise DataError("a mask in colours among masks of indices")
@@ -186,20 +185,25 @@ def _with_objects(folder: Path, item: Item) -> Item:
     read = item.read
 
     def both(frame: Frame, journal: Journal) -> Reading:
-        return replace(read(frame, journal), objects=_objects(file, journal))
+        return replace(read(frame, journal), objects=_objects(file, frame, journal))
 
     return replace(item, read=both)
 
 
-def _objects(file: Path, journal: Journal) -> tuple[Object, ...] | None:
+def _objects(file: Path, frame: Frame, journal: Journal) -> tuple[Object, ...] | None:
     """The objects of an XML file; None, with a line, where it cannot be read."""
+    width, height = frame.upright
     try:
         found = []
         for one in ElementTree.parse(file).iter("object"):
             corners = [float(one.findtext(f"bndbox/{name}") or "nan") for name in _CORNERS]
             # VOC counts pixels from 1.
-            box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
-            found.append(Object(clean_name(one.findtext("name") or "", 0), box))
+            left, right = (min(max(x, 0), width) for x in (corners[0] - 1, corners[2]))
+            top, bottom = (min(max(y, 0), height) for y in (corners[1] - 1, corners[3]))
+            if not np.isfinite(corners).all() or left >= right or top >= bottom:
+                raise ValueError(f"a box that has no pixel of the photo: {corners}")
+            name = clean_name(one.findtext("name"), 0)
+            found.append(Object(name, (left, top, right, bottom)))
         return tuple(found)
     except (OSError, ValueError, ParseError, DefusedXmlException) as error:
         journal.unreadable("an XML file of objects", f"{file.name}: {error}")

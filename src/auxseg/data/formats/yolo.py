@@ -10,13 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import yaml
 
+from auxseg.data.datasets.folder.masks import MAX_CLASSES
 from auxseg.data.formats.base import Format, Item, Options, Reading, Source
 from auxseg.data.formats.classes import clean_name, named_classes
-from auxseg.data.formats.files import Photos, files_below
+from auxseg.data.formats.files import Photos, agree, files_below
 from auxseg.data.formats.frames import Frame, place
 from auxseg.data.formats.journal import Journal
+from auxseg.data.formats.pairs import find_pairs
 from auxseg.data.formats.shapes import Shape, draw
-from auxseg.errors import DataError
+from auxseg.errors import DataError, first_line
 
 #: So many text files are looked into before the folder is taken for another format's.
 _LOOK = 50
@@ -49,7 +51,7 @@ class Yolo(Format):
         photos = Photos(source)
         for file in _label_files(source)[:_LOOK]:
             try:
-                if _lines(file) and photos.of_stem(file.stem, file):
+                if _lines(file) and photos.of_stem(file.stem):
                     return f"{photos.relative(file)} has lines of a class and points"
             except DataError:
                 continue
@@ -57,14 +59,14 @@ class Yolo(Format):
 
     @classmethod
     def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        photos = Photos(source)
+        photos = Photos(source, skip=find_pairs(source).files)
         names = _names(source, journal)
         found: dict[Path, tuple[Path, list[_Line]]] = {}
         for file in _label_files(source):
             about = journal.about(photos.relative(file))
             try:
                 lines = _lines(file)
-                photo = photos.of_stem(file.stem, file)
+                photo = _photo(file, photos)
                 if photo in found:
                     other = photos.relative(found[photo][0])
                     raise DataError(f"its photo {photos.relative(photo)} has {other} too")
@@ -76,7 +78,10 @@ class Yolo(Format):
             raise DataError(f"{source}: no label file of YOLO's with a photo of its name")
         numbers = sorted({line.number for _, lines in found.values() for line in lines})
         if names is None:
-            names = [f"class {number}" for number in range(max(numbers, default=0) + 1)]
+            largest = max(numbers, default=0)
+            if largest >= MAX_CLASSES - 1:
+                raise DataError(f"{source}: the label files have a class {largest}")
+            names = [f"class {number}" for number in range(largest + 1)]
             journal.decided("no names of the classes (data.yaml, classes.txt): numbered")
         unknown = [number for number in numbers if number >= len(names)]
         if unknown:
@@ -95,6 +100,36 @@ class Yolo(Format):
             for photo in photos.all
         ]
         return Source(classes, items)
+
+
+def _photo(file: Path, photos: Photos) -> Path:
+    """The photo of a label file: ``labels/…/STEM.txt`` is of ``images/…/STEM``, or of the one photo
+    of that name in a folder that says nothing else.
+
+    Raises:
+        DataError: there is none, or there are several.
+    """
+    around = _around(file, photos.source)
+    part = photos.part(file.parent)
+    found = [
+        path
+        for path in photos.of_stem(file.stem)
+        if agree(part, photos.part(path.parent))
+        and (path.parent == file.parent or _around(path, photos.source) in (around, ()))
+    ]
+    exact = [path for path in found if _around(path, photos.source) == around]
+    chosen = exact or found
+    if len(chosen) != 1:
+        raise DataError(
+            "there is no photo of its name" if not chosen else "may be of several photos"
+        )
+    return chosen[0]
+
+
+def _around(path: Path, source: Path) -> tuple[str, ...]:
+    """The folders around a file but those called images and labels."""
+    folders = path.relative_to(source).parts[:-1]
+    return tuple(one for one in folders if one.lower() not in ("images", "labels"))
 
 
 class _Line:
@@ -141,7 +176,7 @@ def _lines(file: Path) -> list[_Line]:
             continue
         words = line.split()
         try:
-            category, values = int(float(words[0])), [float(word) for word in words[1:]]
+            category, values = int(words[0]), [float(word) for word in words[1:]]
         except (ValueError, OverflowError):
             raise DataError(f"line {number} is no list of numbers: {line[:40]!r}") from None
         count = len(words)
@@ -159,26 +194,37 @@ def _lines(file: Path) -> list[_Line]:
 def _names(source: Path, journal: Journal) -> list[str] | None:
     """The classes' names by number; None where no file has them."""
     files = sorted(files_below(source), key=lambda path: (len(path.parts), str(path)))
-    for file in files:
-        if file.suffix.lower() in (".yaml", ".yml"):
-            names = _yaml_names(file)
+    yamls = [file for file in files if file.suffix.lower() in (".yaml", ".yml")]
+    own = [file for file in yamls if file.stem.lower() in ("data", "dataset")]
+    lists = [file for file in files if file.name in _NAME_FILES]
+    for file in [*own, *lists, *yamls]:
+        if file in yamls:
+            names = _yaml_names(file, journal)
             if names:
                 journal.decided("the classes' names come from", file.name)
                 return names
-    for file in files:
-        if file.name in _NAME_FILES:
+        else:
             listed = file.read_text(encoding="utf-8-sig", errors="replace").rstrip().splitlines()
             journal.decided("the classes' names come from", file.name)
             return [clean_name(name, number) for number, name in enumerate(listed)]
     return None
 
 
-def _yaml_names(file: Path) -> list[str] | None:
-    """The entry ``names`` of a YAML file: a list, or number → name."""
+def _yaml_names(file: Path, journal: Journal) -> list[str] | None:
+    """The entry ``names`` of a YAML file: a list, or number → name.
+
+    Raises:
+        DataError: it describes key points and no outlines.
+    """
     try:
         content: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        about = journal.about(file.name)
+        about.unreadable("a YAML file", first_line(error))
+        journal.take(about)
         return None
+    if isinstance(content, dict) and "kpt_shape" in content:
+        raise DataError(f"{file}: its labels are key points, which are no outlines")
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, dict):
         try:
