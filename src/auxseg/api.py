@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_confi
 from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
 from auxseg.data.checks import check_root, detect
-from auxseg.data.kept import is_split_file, named_split, read_split
+from auxseg.data.kept import is_split_file, read_split
 from auxseg.errors import DataError, UsageError
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
@@ -89,36 +89,40 @@ def fitted(
         began: when the command began (:func:`time.perf_counter`).
     """
     # Reports, figures and exporting, which nothing else here needs.
+    from auxseg.experiments.fit.fit import Request
     from auxseg.experiments.fit.fit import fit as run_fit
 
+    began = time.perf_counter() if began is None else began
+    given = {key: value for key, value in given.items() if value is not None}
     folder = Path(root).expanduser()
+    if Path(str(given.pop("data.root", folder))).expanduser().resolve() != folder.resolve():
+        raise UsageError(f"data.root: is another folder than {root}")
     name = str(given.get("data.name") or detect(folder))
     options = dict(overlay({"data.options": {}}, given)["data.options"])
-    if given.get("data.ignore_index") is not None:
+    if "data.ignore_index" in given:
         options["ignore_index"] = given["data.ignore_index"]
     split = given.get("data.split")
     kept = read_split(Path(split).expanduser()) if split and is_split_file(split) else None
+    checked = time.perf_counter()
     report = check_root(
         folder,
         name,
         split=None if kept else split,
-        split_seed=int(given.get("data.split_seed", 0)),
+        split_seed=given.get("data.split_seed", 0),
+        kept=kept,
+        details=True,
         **options,
     )
-    if kept is not None:
-        report = replace(report, split=named_split(report.dataset, kept).split)
     if report.problems:
         further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")
-    for note in report.notes:
-        print(f"note: {note}")
+    read = (time.perf_counter() - checked) / max(len(report.findings), 1)
     at = {"data.name": name, "data.root": str(folder)}
 
     def make(chosen: Layer) -> Config:
         return layered(RECOMMENDED, [{**at, **chosen, **given}])
 
-    keys = [key for key, value in given.items() if value is not None]
-    return run_fit(report, make, Path(out), minutes=minutes, chosen=keys, began=began)
+    return run_fit(Request(report, make, given, minutes, began, read), Path(out))
 
 
 def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = None) -> Config:

@@ -31,7 +31,7 @@ def test_the_layout_holds_each_class_s_share() -> None:
 
 def test_an_inverted_mask_stands_out() -> None:
     dataset = Shapes(train=30, val=1, test=1)
-    findings = look_at_all(dataset)
+    findings = look_at_all(dataset, details=True)
     assert all(one.size == (256, 256) and one.pixels is not None for one in findings)
     wrong = dataset.read(7).mask
     assert wrong is not None

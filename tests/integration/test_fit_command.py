@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 import auxseg as package
-from auxseg.errors import DataError
+from auxseg.errors import DataError, UsageError
 from auxseg.experiments.fit import fit as module
 from auxseg.experiments.fit.probe import Probed
 from auxseg.runs.directory import RunDirectory
@@ -35,6 +38,7 @@ def fitted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     with pytest.MonkeyPatch.context() as patch:
         # A machine of always the same speed: 10 ms a step.
         patch.setattr(module, "probe", lambda config: Probed(0.01, 0.01, 0.5))
+        patch.setattr("auxseg.experiments.fit.verdict.LEAST_STEPS", 0)
         patch.setattr("auxseg.experiments.fit.plan.ENOUGH_STEPS", 40)
         patch.setattr("auxseg.experiments.fit.plan.MOST_PASSES", 1)
         outcome = auxseg("fit", root, *TINY, "--out", run).succeeded()
@@ -76,13 +80,91 @@ def test_the_exported_model_predicts(fitted: tuple[Path, Path, Outcome], tmp_pat
     assert (one != other).mean() < 0.01
 
 
-def test_again_trains_nothing_more(fitted: tuple[Path, Path, Outcome]) -> None:
+def test_again_trains_nothing_more(fitted: tuple[Path, Path, Outcome], tmp_path: Path) -> None:
+    """Also where the photos lie elsewhere by now."""
     root, run, _ = fitted
     weights = (run / "checkpoints" / "best.safetensors").read_bytes()
-    outcome = auxseg("fit", root, *TINY, "--out", run).succeeded()
+    moved = shutil.copytree(root, tmp_path / "moved")
+    outcome = auxseg("fit", moved, *TINY, "--out", run).succeeded()
     assert "goes on with what was chosen" in outcome.out
     assert "already finished" in outcome.out
     assert (run / "checkpoints" / "best.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("further", "words"),
+    [
+        (("--seed", "3"), ("training.seed", "3", "--out")),
+        (("--minutes", "9"), ("2 minutes", "9")),
+    ],
+)
+def test_it_goes_on_with_nothing_else(
+    further: tuple[str, ...], words: tuple[str, ...], fitted: tuple[Path, Path, Outcome]
+) -> None:
+    root, run, _ = fitted
+    auxseg("fit", root, *TINY, *further, "--out", run).failed(2, *words)
+
+
+def test_a_stopped_fit_goes_on(fitted: tuple[Path, Path, Outcome], tmp_path: Path) -> None:
+    """Stopped after two validations: the same command ends with the same weights."""
+    root, run, _ = fitted
+    half = Path(shutil.copytree(run, tmp_path / "half"))
+    for name in ("metrics-val.json", "metrics-val-native.json", "model.onnx", "summary.md"):
+        (half / name).unlink()
+    shutil.rmtree(half / "report")
+    shutil.rmtree(half / "checkpoints")
+    (half / "history.csv").unlink()
+    auxseg("fit", root, *TINY, "--out", half).succeeded()
+    one, other = (load_file(folder / "checkpoints" / "best.safetensors") for folder in (half, run))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert (half / "metrics-val-native.json").read_bytes() == (
+        run / "metrics-val-native.json"
+    ).read_bytes()
+    assert (half / "model.onnx").exists()
+
+
+def test_somebody_else_s_folder_is_left_alone(
+    fitted: tuple[Path, Path, Outcome], trained: Path, tmp_path: Path
+) -> None:
+    root, _, _ = fitted
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    (run / "model.onnx").write_text("mine")
+    auxseg("fit", root, *TINY, "--out", run).failed(2, str(run), "choose another --out")
+    assert (run / "model.onnx").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--training.stop_after", "2"), ("training.stop_after",)),
+        (("--train-on", "train+val"), ("data.train_on", "holds back")),
+        (("--tasks.names", "[denoising]"), ("tasks.names", "denoising")),
+        (("--tasks.names", "[edges,segmentation]"), ("tasks.names", "edges")),
+    ],
+)
+def test_what_cannot_work_is_said_at_once(
+    options: tuple[str, ...],
+    words: tuple[str, ...],
+    fitted: tuple[Path, Path, Outcome],
+    tmp_path: Path,
+) -> None:
+    auxseg("fit", fitted[0], *options, "--out", tmp_path / "run").failed(2, *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_file_decides(fitted: tuple[Path, Path, Outcome], tmp_path: Path) -> None:
+    """Where the folder's own column would leave nothing to validate on."""
+    root = Path(shutil.copytree(fitted[0], tmp_path / "photos"))
+    rows = [f"{photo.name},train" for photo in (root / "images").iterdir()]
+    (root / "labels.csv").write_text("\n".join(["image,split", *rows]))
+    auxseg("fit", root, *TINY, "--out", tmp_path / "run").failed(1, "images in val")
+    kept = fitted[1] / "split.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "train", lambda *_, **__: pytest.fail("far enough", pytrace=False))
+        patch.setattr(module, "probe", lambda config: Probed(0.01, 0.01, 0.5))
+        with pytest.raises(pytest.fail.Exception, match="far enough"):
+            auxseg("fit", root, *TINY, "--split", kept, "--out", tmp_path / "run")
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
@@ -95,6 +177,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     auxseg("fit", root, "--out", tmp_path / "run").failed(1, "00.png", "auxseg data check")
     with pytest.raises(DataError, match=f"the data lie in {root}"):
         package.fit(tmp_path, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="minutes"):
+        package.fit(photos.folder(tmp_path / "more", count=12), out=tmp_path / "run", minutes=0)
     assert not (tmp_path / "run").exists()
 
 

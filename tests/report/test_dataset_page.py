@@ -52,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(root: Path) -> Report:
-    return check_root(root)
+    return check_root(root, details=True)
 
 
 def test_tables_count_each_part(report: Report) -> None:
@@ -81,8 +81,8 @@ def test_what_is_shown(report: Report) -> None:
     assert names(worth_seeing.unlike_others(report)[0].index) == "6.jpg"
     twins = worth_seeing.look_alikes(report)
     assert [(names(one.index), one.text) for one in twins] == [
-        ("4.jpg", "in train"),
         ("9.jpg", "in test"),
+        ("4.jpg", "in train"),
     ]
     assert len(worth_seeing.spread_out(report)) == 8
 
@@ -125,5 +125,7 @@ def test_the_page_is_one_file(report: Report, tmp_path: Path) -> None:
 def test_a_folder_of_bare_photos_has_a_page(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "photos" / "a.png")
-    write_dataset_page(tmp_path / "page.html", check_root(tmp_path / "photos"), "photos")
+    write_dataset_page(
+        tmp_path / "page.html", check_root(tmp_path / "photos", details=True), "photos"
+    )
     assert "no image has a mask" in (tmp_path / "page.html").read_text(encoding="utf-8")

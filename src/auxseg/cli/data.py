@@ -9,7 +9,7 @@ from auxseg.cli.data_convert import data_convert
 from auxseg.cli.data_init import data_init
 from auxseg.config.command_line import verb_parser
 from auxseg.config.parsing import overlay, to_config
-from auxseg.errors import UsageError
+from auxseg.errors import DataError, UsageError
 
 #: Options of `data check`: how the folder is read.
 OF_CHECK = ("data.ignore_index", "data.options")
@@ -61,7 +61,10 @@ def data_check(arguments: Sequence[str]) -> int:
     options = dict(given["data.options"])
     if "data.ignore_index" in given:
         options["ignore_index"] = given["data.ignore_index"]
-    report = check_root(Path(parsed.root), parsed.data, **options)
+    page = None if parsed.html is None else Path(parsed.html).expanduser()
+    if page is not None and page.is_dir():
+        raise DataError(f"{page}: is a folder; name a file, such as {page / 'check.html'}")
+    report = check_root(Path(parsed.root), parsed.data, details=page is not None, **options)
     for name, count in report.counts.items():
         print(f"{name}: {count}")
     for note in report.notes:
@@ -69,10 +72,9 @@ def data_check(arguments: Sequence[str]) -> int:
     for problem in report.problems:
         print(f"problem: {problem}")
     print(f"{len(report.problems)} problems" if report.problems else "no problems")
-    if parsed.html is not None:
+    if page is not None:
         from auxseg.report.dataset.page import write_dataset_page
 
-        page = Path(parsed.html).expanduser()
         write_dataset_page(page, report, f"the data of {Path(parsed.root).absolute().name}")
         print(f"written: {page}")
     return 1 if report.problems else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def data_init(arguments: Sequence[str]) -> int:
         further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")
     write_text(out, configuration(report, root, name, options))
-    print(f"written: {out}\nnext: auxseg train --config {out} --out runs/{root.resolve().name}")
+    run = shlex.quote(f"runs/{root.resolve().name}")
+    print(f"written: {out}\nnext: auxseg train --config {shlex.quote(str(out))} --out {run}")
     return 0
 
 
@@ -63,7 +65,9 @@ def configuration(report: Any, root: Path, name: str, options: Mapping[str, Any]
         preset=RECOMMENDED,
         data=name,
         # As YAML writes it: a folder may be called `a: b`.
-        root=yaml.safe_dump(str(root.resolve()), allow_unicode=True).splitlines()[0],
+        root=yaml.safe_dump(
+            str(root.resolve()), allow_unicode=True, width=float("inf")
+        ).splitlines()[0],
         ignore=f"  ignore_index: {ignored}" if ignored is not None else "  # ignore_index: 255",
         width=width,
         height=height,
@@ -93,7 +97,11 @@ def _tasks(report: Any) -> list[str]:
         if count == "0":
             continue
         if task.ASKS_TEACHER:
-            lines.append(f"  #   {name}: from photos without a mask (preset unet-semi)")
+            bare = int(counts["readable"]) - int(counts["with mask"])
+            if bare:
+                lines.append(f"  #   {name}: from {bare} photos without a mask (preset unet-semi)")
+        elif not task.SHAREABLE:
+            lines.append(f"  #   {name}: from every photo (with views: per-task)")
         elif count is None:
             lines.append(f"  #   {name}: from every photo")
         else:

@@ -11,8 +11,7 @@ from auxseg.config.presets import RECOMMENDED
 
 def fit(arguments: Sequence[str]) -> int:
     """from a folder of photos and masks to a measured, exported network, in the time given"""
-    # What was imported until now has cost time already, and it counts.
-    began = time.perf_counter() - time.process_time()
+    began = time.perf_counter()  # before imports that take seconds
     from auxseg.api import fitted
     from auxseg.assembly import CHOICES
     from auxseg.experiments.fit.fit import MODEL, PAGES, duration
@@ -23,7 +22,7 @@ def fit(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--minutes", type=float, default=10.0, above=0, help="for everything, from now on"
     )
-    parser.add_options(CHOICES, hidden=("data.root", "training.epochs"))
+    parser.add_options(CHOICES)
     parsed = parser.parse(arguments)
     layer = parser.layer(parsed, RECOMMENDED)
     done = fitted(parsed.root, parsed.out, parsed.minutes, layer, began)
@@ -31,9 +30,7 @@ def fit(arguments: Sequence[str]) -> int:
     for line in done.lines:
         print(line)
     out = done.run_dir
-    took = f"took {duration(done.seconds)}"
-    if done.planned is not None:
-        took += f", announced {duration(done.planned)}"
+    took = f"took {duration(done.seconds)}, announced {duration(done.planned)}"
     written = [path for path in (out / MODEL, out / PAGES / "report.html") if path.exists()]
     print(f"\nwritten: {', '.join(map(str, written))}; {took}")
     print(f"next: auxseg predict {out} NEW_PHOTOS --out predictions")

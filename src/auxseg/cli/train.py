@@ -44,7 +44,10 @@ def train(arguments: Sequence[str]) -> int:
     )
     parser.add_options(CHOICES)
     parsed = parser.parse(arguments)
-    name = preset_for(parsed.preset, parsed.config, parsed.options)
+    name = preset_for(
+        parsed.preset or (_preset_of_run(parsed.out) if parsed.resume else None),
+        *(parsed.config, parsed.options),
+    )
     preset(name)  # an unknown one is said before files are read
     given = [parser.layer(parsed, name)]
     if not parsed.resume and parsed.tuned is None:
@@ -62,6 +65,14 @@ def train(arguments: Sequence[str]) -> int:
         print(f"\nrun directory: {result.run_dir} ({which})")
         print(f"next: auxseg predict {result.run_dir} PHOTOS --out predictions")
     return 0
+
+
+def _preset_of_run(run_dir: str) -> str | None:
+    """The preset of the run to go on with; None where there is none yet."""
+    from auxseg.runs.directory import RunDirectory
+
+    run = RunDirectory(run_dir)
+    return run.read_config()[0].preset if run.config_file.is_file() else None
 
 
 def _options_of_run(run_dir: str, preset: str) -> dict[str, Any]:

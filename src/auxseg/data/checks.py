@@ -16,7 +16,8 @@ from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.findings import Finding, look_at_all
 from auxseg.data.formats.recognise import check_layout
-from auxseg.data.likeness import alike, groups
+from auxseg.data.kept import KeptSplit, named_split
+from auxseg.data.likeness import groups
 from auxseg.data.observations import copies_of_training_images, dark, groups_of_copies
 from auxseg.data.options import one_of
 from auxseg.data.problems import DataProblemsError
@@ -52,6 +53,8 @@ def check_root(
     *,
     split: str | None = None,
     split_seed: int = 0,
+    kept: KeptSplit | None = None,
+    details: bool = False,
     **options: Any,
 ) -> Report:
     """Checks a folder: all its problems, also those on which the data set itself stops.
@@ -59,6 +62,8 @@ def check_root(
     Args:
         name: the data set's name; None for what :func:`detect` makes of the folder.
         split, split_seed: how the data set is split; by default as it is by default.
+        kept: a run's split, which comes before that.
+        details: see :func:`auxseg.data.findings.look`.
         options: further arguments of the data set, such as ``ignore_index``.
 
     Raises:
@@ -71,27 +76,36 @@ def check_root(
         check_layout(root)
     try:
         whole = {"root": root, "split": split, "split_seed": split_seed}
-        return check(construct(kind, "data.options", options, **whole))
+        dataset = construct(kind, "data.options", options, **whole)
+        return check(dataset, kept=kept, details=details)
     except DataProblemsError as error:
-        return check(error.partial, error.problems)
+        return check(error.partial, error.problems, kept=kept, details=details)
 
 
-def check(dataset: Dataset, problems: Sequence[str] = ()) -> Report:
+def check(
+    dataset: Dataset,
+    problems: Sequence[str] = (),
+    *,
+    kept: KeptSplit | None = None,
+    details: bool = False,
+) -> Report:
     """Reads every image with its labels, in threads, and counts.
 
     Args:
         problems: what is known already; comes first in the report.
+        kept: a run's split; by default the data set's own.
+        details: see :func:`auxseg.data.findings.look`.
     """
-    findings = look_at_all(dataset)
+    findings = look_at_all(dataset, details=details)
     found = [finding.problem for finding in findings if finding.problem is not None]
-    split = dataset.split()
+    split = dataset.split() if kept is None else named_split(dataset, kept).split
     # A broken file may be met in construction and again in reading.
     known = tuple(dict.fromkeys([*problems, *found]))
     return Report(
         *(dataset, split, findings),
         counts=_count(dataset, findings, split),
         # Where files are broken, that may be why masks are lacking.
-        problems=known or _lacking(findings, split),
+        problems=known or _lacking(dataset, findings, split),
         notes=(
             *dataset.notes,
             *split.notes,
@@ -118,11 +132,16 @@ def detect(root: Path) -> str:
     raise DataError(f"{root}: no known layout; {needs}")
 
 
-def _lacking(findings: Sequence[Finding], split: Split) -> tuple[str, ...]:
+def _lacking(dataset: Dataset, findings: Sequence[Finding], split: Split) -> tuple[str, ...]:
     """What training would refuse for want of masks: it learns from some, and chooses by others."""
     has_mask = [finding.readable and finding.pixels is not None for finding in findings]
     if not any(has_mask):
         return ("no image has a mask: there is nothing to learn segmentation from",)
+    if len(dataset.mask_classes) < 2:
+        return (
+            "the masks hold one class alone: at least two are needed, such as background and one "
+            "thing; classes.txt names those that no mask shows yet",
+        )
     need = {"train": "to learn from", "val": "to choose the best epoch by"}
     return tuple(
         f"none of the {len(getattr(split, part))} images in {part} has a mask {purpose}; "
@@ -137,7 +156,7 @@ def _copies(dataset: Dataset, findings: Sequence[Finding], split: Split) -> list
     readable = {n: one for n, one in enumerate(findings) if one.digest is not None}
     digests = {number: one.digest for number, one in readable.items() if one.digest is not None}
     prints = {number: one.print for number, one in readable.items()}
-    equal, near = groups_of_copies(digests), groups(alike(prints))
+    equal, near = groups_of_copies(digests), groups(prints)
     found = []
     for together, what in (
         (equal, "are copies of one another"),

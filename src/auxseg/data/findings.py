@@ -63,14 +63,19 @@ class Finding:
     layout: np.ndarray | None = None
 
 
-def look_at_all(dataset: Dataset) -> list[Finding]:
+def look_at_all(dataset: Dataset, *, details: bool = False) -> list[Finding]:
     """Reads every image with its labels, in threads."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda index: look(dataset, index), range(len(dataset))))
+        return list(pool.map(lambda one: look(dataset, one, details=details), range(len(dataset))))
 
 
-def look(dataset: Dataset, index: int) -> Finding:
-    """Reads one image with its labels."""
+def look(dataset: Dataset, index: int, *, details: bool = False) -> Finding:
+    """Reads one image with its labels.
+
+    Args:
+        details: whether to look for the smallest thing and the layout, too, which takes as long
+            again with many classes.
+    """
     try:
         sample = dataset.read(index)
     except UnreadableImageError as error:
@@ -86,8 +91,8 @@ def look(dataset: Dataset, index: int) -> Finding:
         brightest=int(sample.image.max()),
         digest=digest(sample.image),
         print=fingerprint(sample.image),
-        smallest=None if mask is None else _smallest(mask),
-        layout=None if mask is None else _layout(mask, len(dataset.mask_classes)),
+        smallest=_smallest(mask) if details and mask is not None else None,
+        layout=_layout(mask, len(dataset.mask_classes)) if details and mask is not None else None,
     )
 
 

@@ -7,11 +7,13 @@ coefficients are above their median.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 from scipy.fft import dctn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 #: Fingerprints that differ in so many of their 64 bits or fewer are of photos that look alike. Of
 #: 7,077 photos of pets (25 million pairs) 79 pairs are so near, and all of them are the same photo
@@ -38,42 +40,44 @@ def fingerprint(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "little")
 
 
-def alike(
-    prints: Mapping[int, int], others: Mapping[int, int] | None = None
-) -> list[tuple[int, int]]:
-    """Pairs of photos that look alike.
+def nearest(prints: Mapping[int, int], others: Mapping[int, int]) -> dict[int, int]:
+    """Photos that look like one of the others → the one that each looks most like.
 
     Args:
-        prints: photo's number → :func:`fingerprint`.
-        others: those to compare with; None for pairs among themselves, each given once.
-
-    Returns:
-        the number of one of ``prints`` and of one of the others, the most alike pairs first.
+        prints, others: photo's number → :func:`fingerprint`.
     """
-    numbers, codes = _arrays(prints)
-    other_numbers, other_codes = (numbers, codes) if others is None else _arrays(others)
-    found = []
+    (numbers, codes), (other_numbers, other_codes) = _arrays(prints), _arrays(others)
+    found: dict[int, int] = {}
+    if not other_codes.size:
+        return found
     for start in range(0, len(codes), _ROWS):
         apart = np.bitwise_count(codes[start : start + _ROWS, None] ^ other_codes[None])
-        for row, column in np.argwhere(apart <= LIMIT).tolist():
-            one, other = int(numbers[start + row]), int(other_numbers[column])
-            if others is not None or one < other:
-                found.append((int(apart[row, column]), one, other))
-    return [(one, other) for _, one, other in sorted(found)]
+        best = apart.argmin(axis=1)
+        for row in np.flatnonzero(apart.min(axis=1) <= LIMIT).tolist():
+            found[int(numbers[start + row])] = int(other_numbers[best[row]])
+    return found
 
 
-def groups(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Photos that hang together by pairs, the largest groups first."""
-    group_of: dict[int, list[int]] = {}
-    for one, other in pairs:
-        joined = group_of.get(one, [one])
-        for number in group_of.get(other, [other]):
-            if number not in joined:
-                joined.append(number)
-        for number in joined:
-            group_of[number] = joined
-    distinct = {id(group): sorted(group) for group in group_of.values()}
-    return sorted(distinct.values(), key=lambda group: (-len(group), group))
+def groups(prints: Mapping[int, int]) -> list[list[int]]:
+    """Photos that hang together by looking alike, in groups of at least two, the largest first."""
+    numbers, codes = _arrays(prints)
+    # Frames of a video share few fingerprints: pairs are counted among those.
+    distinct, member = np.unique(codes, return_inverse=True)
+    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for start in range(0, len(distinct), _ROWS):
+        apart = np.bitwise_count(distinct[start : start + _ROWS, None] ^ distinct[None])
+        row, column = np.nonzero(apart <= LIMIT)
+        rows.append(row + start)
+        columns.append(column)
+    pairs = np.concatenate(rows), np.concatenate(columns)
+    size = len(distinct)
+    graph = coo_array((np.ones(len(pairs[0]), bool), pairs), shape=(size, size))
+    label = connected_components(graph, directed=False)[1][member] if size else member
+    found: dict[int, list[int]] = {}
+    for number, group in zip(numbers.tolist(), label.tolist(), strict=True):
+        found.setdefault(group, []).append(number)
+    several = [sorted(group) for group in found.values() if len(group) > 1]
+    return sorted(several, key=lambda group: (-len(group), group))
 
 
 def _arrays(prints: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from auxseg.data.base import Split
-from auxseg.data.likeness import alike
+from auxseg.data.likeness import nearest
 
 #: An image without a value as high as this shows next to nothing.
 NEARLY_BLACK = 32
@@ -58,12 +58,12 @@ def copies_of_training_images(
         name: image number → file name.
     """
     trained = {digests[number]: number for number in split.train if number in digests}
-    train_prints = {number: prints[number] for number in trained.values()}
+    train_prints = {number: prints[number] for number in split.train if number in prints}
     found = []
     for part in ("val", "test"):
         measured = [number for number in getattr(split, part) if number in digests]
         equal = {n: trained[digests[n]] for n in measured if digests[n] in trained}
-        near = dict(reversed(alike({number: prints[number] for number in measured}, train_prints)))
+        near = nearest({number: prints[number] for number in measured}, train_prints)
         twins = {**near, **equal}
         if twins:
             are = "are copies of training images"

@@ -35,6 +35,9 @@ def found(**changes: Any) -> Found:
         "classes": {"ground": 0.9, "leaf": 0.8, "bug": 0.78},
         "curve": [0.8] * 8,
         "size": 224,
+        "steps": 600,
+        "stretched": True,
+        "longest_side": 500,
     }
     return Found(**{**sound, **changes})
 
@@ -42,7 +45,7 @@ def found(**changes: Any) -> Found:
 def test_what_was_reached(report: Report) -> None:
     first, weakest, last = verdict(found(), report)
     assert "0.800 (0.750 to 0.850), on 100 test photos, which training never saw" in first
-    assert weakest == "Weakest class: bug, IoU 0.780; 1 photo holds it."
+    assert weakest == "Weakest class: bug, IoU 0.780; in 1 photo."
     assert "nothing stands out" in last
     first, *_ = verdict(found(part="val"), report)
     assert "validation photos" in first
@@ -55,7 +58,11 @@ def test_what_was_reached(report: Report) -> None:
         ({"classes": {"ground": 0.9, "leaf": 0.8, "bug": 0.2}}, ["more masks with bug"]),
         ({"masks": 30}, ["more masks: 30 were trained on"]),
         ({"curve": [0.5, 0.6, 0.7, 0.72, 0.75, 0.76, 0.78, 0.79]}, ["more time"]),
+        ({"steps": 40}, ["more time"]),
+        ({"classes": {"ground": 0.9, "leaf": 0.2}}, ["nothing stands out"]),
         ({"size": 12}, ["a larger size"]),
+        ({"size": 12, "stretched": False}, ["nothing stands out"]),
+        ({"size": 12, "longest_side": 12}, ["nothing stands out"]),
         ({"photos": 10}, ["more masks to measure on: 10 photos"]),
         ({"masks": 30, "photos": 10}, ["more masks: 30", "more masks to measure on"]),
     ],
@@ -65,6 +72,13 @@ def test_what_would_help(changes: dict[str, Any], words: list[str], report: Repo
     assert len(lines) == len(words)
     for line, word in zip(lines, words, strict=True):
         assert line.startswith(word)
+
+
+def test_one_photo_is_one_photo(report: Report) -> None:
+    lines = verdict(found(photos=1, iou=Interval(0.5, float("nan"), float("nan"))), report)
+    assert "no interval" in lines[0]
+    assert "on 1 test photo, which" in lines[0]
+    assert "95 times" not in lines[0]
 
 
 def test_the_background_is_no_weak_class(report: Report) -> None:

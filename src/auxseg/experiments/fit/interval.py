@@ -21,40 +21,62 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Interval:
-    """An IoU, average over classes, and its interval; NaN bounds for a single photo."""
+    """An IoU, average over classes, and its interval; NaN bounds where the photos do not tell one:
+    a single photo, or photos that are all alike."""
 
     value: float
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        return math.isfinite(self.low)
+
     def __str__(self) -> str:
-        if math.isnan(self.low):
-            return f"{self.value:.3f} (one photo: no interval)"
+        if not self.known:
+            return f"{self.value:.3f} (no interval: the photos are too few, or all alike)"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def mean_iou(counts: np.ndarray) -> float:
-    """The average IoU of classes that occur in truth or prediction.
+    """The average IoU of classes that occur in truth or prediction; NaN if none does.
 
     Args:
         counts: (K, K), row: the truth, column: the prediction.
     """
+    hits, union = _hits_and_union(counts)
+    return float((hits[union > 0] / union[union > 0]).mean()) if union.any() else math.nan
+
+
+def _hits_and_union(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hits = np.diag(counts).astype(float)
-    union = counts.sum(axis=0) + counts.sum(axis=1) - hits
-    return float((hits[union > 0] / union[union > 0]).mean())
+    return hits, counts.sum(axis=0) + counts.sum(axis=1) - hits
 
 
 def jackknife(photos: Sequence[np.ndarray]) -> Interval:
     """The pooled IoU of photos and its 95 % interval, within 0 and 1.
 
+    A class that a single photo holds says nothing of others: without that photo its IoU may be
+    anything, and what differs most is taken, so that the interval is wide.
+
     Args:
-        photos: each one's confusion, (K, K).
+        photos: each one's confusion, (K, K); those without a labelled pixel do not count.
     """
-    whole = np.sum(photos, axis=0)
+    photos = [one for one in photos if one.any()]
+    whole = np.sum(photos, axis=0) if photos else np.zeros((1, 1))
     value, count = mean_iou(whole), len(photos)
     if count < 2:
         return Interval(value, math.nan, math.nan)
-    without = np.array([mean_iou(whole - one) for one in photos])
-    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    hits, union = _hits_and_union(whole)
+    there = union > 0
+    unknown = np.where(hits / np.maximum(union, 1) >= 0.5, 0.0, 1.0)
+    without = []
+    for one in photos:
+        left, rest = (a - b for a, b in zip((hits, union), _hits_and_union(one), strict=True))
+        without.append(np.where(rest > 0, left / np.maximum(rest, 1), unknown)[there].mean())
+    spread = np.array(without) - np.mean(without)
+    error = math.sqrt((count - 1) / count * float((spread**2).sum()))
+    if error == 0:
+        return Interval(value, math.nan, math.nan)
     half = float(student_t.ppf(1 - ALPHA / 2, count - 1)) * error
     return Interval(value, max(0.0, value - half), min(1.0, value + half))

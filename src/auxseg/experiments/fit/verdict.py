@@ -9,12 +9,13 @@ import numpy as np
 
 from auxseg.data.checks import Report
 from auxseg.experiments.fit.interval import Interval
+from auxseg.experiments.fit.plan import LEAST_STEPS
 
 #: A class that is found worse than the average of the others by so much is weak.
 WEAK = 0.1
 #: IoU that still rises by so much over the last quarter of the training says: more time.
 RISING = 0.01
-#: Things of fewer pixels than this a side, at the network's size, are too small to be found well.
+#: Things of fewer pixels than a square of this side, at the network's size, are hard to find.
 SMALL = 8
 #: So many photos to measure on, or fewer, tell little.
 FEW_PHOTOS = 20
@@ -30,10 +31,13 @@ class Found:
         part: val or test: the photos that it was measured on.
         photos: how many of them have a mask.
         iou: at the photos' own size.
-        classes: IoU of each class, NaN for one that does not occur.
+        classes: IoU of each class, NaN for one that does not occur; the first is the background.
         curve: validation IoU, one value a validation.
         masks: photos trained on that have a mask.
+        steps: of the training.
         size: of the network's pictures.
+        stretched: whether whole photos are brought to that size.
+        longest_side: of the median photo.
     """
 
     part: str
@@ -42,24 +46,32 @@ class Found:
     classes: Mapping[str, float]
     curve: Sequence[float]
     masks: int
+    steps: int
     size: int
+    stretched: bool
+    longest_side: int
 
 
 def verdict(found: Found, report: Report) -> list[str]:
     """Sentences: how good, what is weak, what would help most."""
-    where = "test photos, which training never saw"
-    if found.part == "val":
-        where = "validation photos, by which the best step was chosen: others may be a little worse"
-    lines = [
-        f"The masks agree with yours by an average IoU of {found.iou}, on {found.photos} {where}. "
-        "In brackets: where it is expected on other photos like these, 95 times of 100."
-    ]
-    weakest = _weakest(found.classes, report)
+    kind = {"test": "test photo", "val": "validation photo"}[found.part]
+    where = _counted(found.photos, kind)
+    where += {
+        "test": ", which training never saw",
+        "val": ", by which the best step was chosen: others may be a little worse",
+    }[found.part]
+    first = f"The masks agree with yours by an average IoU of {found.iou}, on {where}."
+    if found.iou.known:
+        first += (
+            " In brackets: the average over very many photos of this kind lies there, 95 times of "
+            "100."
+        )
+    lines = [first]
+    weakest = _weakest(found.classes)
     if weakest is not None:
         name, value = weakest
-        count = _holders(report, name)
-        holders = "1 photo holds" if count == 1 else f"{count} photos hold"
-        lines.append(f"Weakest class: {name}, IoU {value:.3f}; {holders} it.")
+        holders = _counted(_holders(report, name), "photo")
+        lines.append(f"Weakest class: {name}, IoU {value:.3f}; in {holders}.")
     lines += [f"{first} {one}" for first, one in zip(_ORDER, advice(found, report), strict=False)]
     return lines
 
@@ -70,35 +82,48 @@ _ORDER = ("What would help most:", "Next:", "Then:")
 def advice(found: Found, report: Report) -> list[str]:
     """What to do next, in the order of what it is likely to be worth (docs/fit.md)."""
     lines = []
-    weakest = _weakest(found.classes, report)
-    others = [value for name, value in found.classes.items() if weakest and name != weakest[0]]
-    if weakest and np.nanmean(others) - weakest[1] >= WEAK:
+    if found.steps < LEAST_STEPS or _rises(found.curve):
+        lines.append("more time: the network was still learning; give more --minutes.")
+    weakest = _weakest(found.classes)
+    drawn = list(found.classes)[1:]
+    others = [found.classes[name] for name in drawn if weakest and name != weakest[0]]
+    known = [value for value in others if np.isfinite(value)]
+    if weakest and known and np.mean(known) - weakest[1] >= WEAK:
         lines.append(f"more masks with {weakest[0]}.")
     elif found.masks <= FEW_MASKS:
         lines.append(f"more masks: {found.masks} were trained on.")
-    quarter = max(1, len(found.curve) // 4)
-    if len(found.curve) > 2 * quarter:
-        last, before = found.curve[-quarter:], found.curve[-2 * quarter : -quarter]
-        if np.mean(last) - np.mean(before) >= RISING:
-            lines.append("more time: the network was still getting better; give more --minutes.")
     side = _small_side(report, found.size)
-    if side is not None and side < SMALL:
+    larger = found.size < found.longest_side
+    if found.stretched and larger and side is not None and side < SMALL:
         lines.append(
-            f"a larger size: half of the smallest things are {side:.0f} pixels wide or less at "
-            f"{found.size} × {found.size}; give a larger --image-size, or --fit tile."
+            f"a larger size: in half of the masks the smallest thing has less than {SMALL} × "
+            f"{SMALL} pixels at {found.size} × {found.size}; give a larger --image-size, or --fit "
+            "tile."
         )
     if found.photos <= FEW_PHOTOS:
         lines.append(
-            f"more masks to measure on: {found.photos} photos leave a wide interval, whatever the "
-            "network is."
+            f"more masks to measure on: {_counted(found.photos, 'photo')} cannot tell much, "
+            "whatever the network is."
         )
     return lines or ["nothing stands out: masks are many, and training has come to its end."]
 
 
-def _weakest(classes: Mapping[str, float], report: Report) -> tuple[str, float] | None:
+def _rises(curve: Sequence[float]) -> bool:
+    """Whether validation IoU was higher in the last quarter than in the one before."""
+    quarter = max(1, len(curve) // 4)
+    if len(curve) < 3:
+        return False
+    last, before = curve[-quarter:], curve[-2 * quarter : -quarter]
+    return bool(np.mean(last) - np.mean(before) >= RISING)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _weakest(classes: Mapping[str, float]) -> tuple[str, float] | None:
     """Of the classes that are drawn: the first one is the background."""
-    background = report.dataset.mask_classes[0]
-    known = {name: one for name, one in classes.items() if np.isfinite(one) and name != background}
+    known = {name: one for name, one in list(classes.items())[1:] if np.isfinite(one)}
     if not known:
         return None
     name = min(known, key=known.__getitem__)
@@ -107,7 +132,8 @@ def _weakest(classes: Mapping[str, float], report: Report) -> tuple[str, float] 
 
 def _holders(report: Report, name: str) -> int:
     number = report.dataset.mask_classes.index(name)
-    return sum(one.pixels is not None and one.pixels[number] > 0 for one in report.findings)
+    drawn = [one.pixels for one in report.findings if one.pixels is not None]
+    return sum(bool(pixels[number]) for pixels in drawn)
 
 
 def _small_side(report: Report, size: int) -> float | None:

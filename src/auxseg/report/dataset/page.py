@@ -84,7 +84,8 @@ def _classes(report: Report) -> list[Section]:
     if len(rows) == 1:
         return []
     text = (
-        "Photos that hold the class and its share of all labelled pixels, in all and in each part. "
+        "Photos that hold the class and its share of all labelled pixels, in all and in each part "
+        "(of pixels that are not labelled: of all). "
         "A class that a part lacks cannot be learned, chosen by or tested there."
     )
     return [Section("Classes: how much there is of each", [text], tables=[rows])]

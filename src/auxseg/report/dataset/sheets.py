@@ -76,7 +76,8 @@ def picture(dataset: Dataset, tile: Tile) -> np.ndarray:
 
 
 def _drawn(dataset: Dataset, sample: Sample) -> np.ndarray:
-    labelled = {"segmentation": sample.mask, "bbox": sample.box}
+    known = len(dataset.mask_classes) > 1  # segmentation is of two classes at least
+    labelled = {"segmentation": sample.mask if known else None, "bbox": sample.box}
     tasks = {name: TASKS[name](dataset.classes) for name in _DRAWN if labelled[name] is not None}
     return draw_all(sample.image, tasks, {name: task.label(sample) for name, task in tasks.items()})
 

@@ -63,7 +63,10 @@ def class_table(report: Report) -> list[list[str]]:
             if not pixels.size:
                 row += ["0", "–"]
                 continue
-            share = pixels[:, number].sum() / pixels.sum()
+            labelled = pixels.sum() - (
+                0 if number == IGNORE_INDEX else pixels[:, IGNORE_INDEX].sum()
+            )
+            share = pixels[:, number].sum() / max(labelled, 1)
             row += [str(int((pixels[:, number] > 0).sum())), f"{share:.2%}"]
         rows.append(row)
     return [header, *rows]

@@ -7,7 +7,7 @@ import numpy as np
 from auxseg.data.base import PARTS
 from auxseg.data.checks import Report
 from auxseg.data.findings import unlike
-from auxseg.data.likeness import alike, groups
+from auxseg.data.likeness import groups, nearest
 from auxseg.report.dataset.sheets import Tile
 from auxseg.report.gallery import spread
 
@@ -73,11 +73,18 @@ def unlike_others(report: Report) -> list[Tile]:
 def look_alikes(report: Report) -> list[Tile]:
     """Pairs of photos, side by side, those of two parts first."""
     prints = {n: one.print for n, one in enumerate(report.findings) if one.size is not None}
-    pairs = alike(prints)
-    across = [pair for pair in pairs if _part(report, pair[0]) != _part(report, pair[1])]
+    of_part = {
+        part: {n: prints[n] for n in getattr(report.split, part) if n in prints} for part in PARTS
+    }
+    across = [
+        pair
+        for one, other in (("test", "train"), ("val", "train"), ("test", "val"))
+        for pair in nearest(of_part[one], of_part[other]).items()
+    ]
     # Of a group of a hundred frames one pair is enough to see.
-    within = [(group[0], group[1]) for group in groups(pairs)]
-    shown = list(dict.fromkeys([*across, *within]))[: _COUNT // 2]
+    told = {number for pair in across for number in pair}
+    within = [(one, other) for one, other, *_ in groups(prints) if not {one, other} & told]
+    shown = [*across, *within][: _COUNT // 2]
     return [Tile(number, _with_part(report, number)) for pair in shown for number in pair]
 
 
