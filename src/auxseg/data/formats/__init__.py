@@ -6,7 +6,7 @@ coco … voc     one file a format
 pairs          which picture is the mask of which photo; contents: what its pixels are
 frames         in which frame and size labels were drawn; shapes: outlines → a mask
 journal        what was decided, repaired, left out, unreadable
-convert        a source → a folder
+convert        a source → a folder; table: its labels.csv
 =============  ==================================================================================
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections import Counter
@@ -11,24 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auxseg.data.base import PARTS
-from auxseg.data.datasets.folder.labels import BOX_COLUMNS, Row, read_labels
 from auxseg.data.decode import read_image
 from auxseg.data.files import unread
-from auxseg.data.formats.base import Item, Object, Options, Source
+from auxseg.data.formats.base import Item, Options, Source
 from auxseg.data.formats.colours import Colours
 from auxseg.data.formats.files import files_below
 from auxseg.data.formats.frames import Frame
 from auxseg.data.formats.indices import Indices
 from auxseg.data.formats.journal import JOURNAL_FILE, Journal
 from auxseg.data.formats.recognise import recognise
+from auxseg.data.formats.table import Written, own_rows, write_table
 from auxseg.errors import DataError, UsageError, first_line
 from auxseg.palette import mask_picture
 from auxseg.types import IGNORE_INDEX
-
-#: Of the photos to train on, every so many-th becomes one to validate on, where a source has a part
-#: to test on and none to validate on.
-_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -50,23 +44,6 @@ class Converted:
     masks: int
     ignored: bool
     journal: Journal
-
-
-@dataclass(frozen=True)
-class _Written:
-    """One photo of the new folder.
-
-    Attributes:
-        objects: None where the format tells none apart.
-        row: what the source's own labels.csv says, which comes before the objects.
-    """
-
-    name: str
-    part: str | None
-    has_mask: bool = False
-    ignored: bool = False
-    objects: tuple[Object, ...] | None = None
-    row: Row | None = None
 
 
 def convert(
@@ -118,7 +95,7 @@ def convert(
     )
 
 
-def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Written]:
+def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[Written]:
     for folder in ("images", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = _names([item.name for item in read.items], journal)
@@ -131,7 +108,7 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Wri
         )
     for one in journals:
         journal.take(one)
-    rows = _rows(source / "labels.csv", read.items, journal)
+    rows = own_rows(source / "labels.csv", read.items, journal)
     written = [
         one if row is None else replace(one, part=row.part or one.part, row=row)
         for one, row in zip(results, rows, strict=True)
@@ -143,12 +120,12 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[_Wri
         raise DataError(f"{source}: no photo gets a mask{_first_unreadable(journal)}")
     text = "".join(f"{name}\n" for name in read.classes)
     (out / "classes.txt").write_text(text, encoding="utf-8")
-    _write_table(out / "labels.csv", written, journal)
+    write_table(out / "labels.csv", written, journal)
     journal.write(out / JOURNAL_FILE)
     return written
 
 
-def _write_one(out: Path, item: Item, name: str, journal: Journal) -> _Written | None:
+def _write_one(out: Path, item: Item, name: str, journal: Journal) -> Written | None:
     """Copies one photo and writes its mask; None for a photo that cannot be read."""
     photo = out / "images" / name
     try:
@@ -164,21 +141,21 @@ def _write_one(out: Path, item: Item, name: str, journal: Journal) -> _Written |
         photo.unlink()
         return None
     if item.read is None:
-        return _Written(name, item.part)
+        return Written(name, item.part)
     try:
         reading = item.read(Frame.of(photo), journal)
     except DataError as error:
         journal.unreadable("labels: the photo is kept without a mask", _detail(error))
-        return _Written(name, item.part)
+        return Written(name, item.part)
     except Exception as error:  # one label file that nobody thought of must not end the others
         text = f"{type(error).__name__}: {first_line(error)}"
         journal.unreadable("labels: the photo is kept without a mask", text)
-        return _Written(name, item.part)
+        return Written(name, item.part)
     mask = reading.mask
     if mask is not None:
         mask_picture(mask).save(out / "masks" / f"{photo.stem}.png")
     ignored = mask is not None and bool((mask == IGNORE_INDEX).any())
-    return _Written(name, item.part, mask is not None, ignored, reading.objects)
+    return Written(name, item.part, mask is not None, ignored, reading.objects)
 
 
 def _detail(error: DataError) -> str:
@@ -186,29 +163,6 @@ def _detail(error: DataError) -> str:
     text = str(error)
     path, separator, rest = text.partition(": ")
     return f"{Path(path).name}: {rest}" if separator and Path(path).is_absolute() else text
-
-
-def _rows(path: Path, items: Sequence[Item], journal: Journal) -> list[Row | None]:
-    """The rows of a labels.csv that lies in the source already, one for each item."""
-    if not path.is_file():
-        return [None] * len(items)
-    stems = Counter(item.name.stem for item in items)
-    numbers = {item.name.name: number for number, item in enumerate(items)}
-    for number, item in enumerate(items):
-        if stems[item.name.stem] == 1:
-            numbers[item.name.stem] = number
-    about = journal.about(path.name)
-    try:
-        table = read_labels(path, numbers)
-    except DataError as error:
-        about.unreadable("a table that is not auxseg's", str(error).removeprefix(f"{path} "))
-        journal.take(about)
-        return [None] * len(items)
-    about.decided("classes, boxes and parts come from the source's own table")
-    for problem in table.problems:
-        about.unreadable("a row of the source's own table", problem.removeprefix(f"{path} "))
-    journal.take(about)
-    return [table.rows.get(number) for number in range(len(items))]
 
 
 def _names(paths: Sequence[Path], journal: Journal) -> list[str]:
@@ -237,83 +191,6 @@ def _renamed(path: Path, name: str, journal: Journal) -> None:
     about = journal.about(path.as_posix())
     about.repaired("a photo's name that another one has, too", f"now {name}")
     journal.take(about)
-
-
-def _write_table(path: Path, written: Sequence[_Written], journal: Journal) -> None:
-    """labels.csv, with the columns that the source has something for."""
-    labels = [_label(one) for one in written]
-    boxes = [_box(one) for one in written]
-    parts = _parts(written, journal)
-    told = {label for label in labels if label is not None}
-    columns: dict[str, list[str]] = {}
-    if len(told) > 1:
-        columns["label"] = [label or "" for label in labels]
-        several = sum(len({o.name for o in one.objects}) > 1 for one in written if one.objects)
-        if several:
-            journal.left_out(
-                "the class of a photo: it holds things of several", f"{several} photos"
-            )
-    elif told:
-        journal.left_out(f"a column of classes: all photos are of {told.pop()!r}")
-    if any(box is not None for box in boxes):
-        for number, column in enumerate(BOX_COLUMNS):
-            columns[column] = ["" if box is None else f"{box[number]:g}" for box in boxes]
-        more = sum(len(one.objects) > 1 for one in written if one.objects)
-        if more:
-            journal.left_out("the box of a photo: it holds several things", f"{more} photos")
-    if parts is not None:
-        columns["split"] = parts
-    if not columns:
-        return
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(["image", *columns])
-        table.writerows(
-            [one.name, *(cells[number] for cells in columns.values())]
-            for number, one in enumerate(written)
-        )
-
-
-def _label(one: _Written) -> str | None:
-    """The class of all things in a photo; None where there are none or several."""
-    if one.row is not None and one.row.label is not None:
-        return one.row.label
-    names = {found.name for found in one.objects or ()}
-    return names.pop() if len(names) == 1 else None
-
-
-def _box(one: _Written) -> tuple[float, float, float, float] | None:
-    """The box of the one thing in a photo."""
-    if one.row is not None and one.row.box is not None:
-        return one.row.box
-    return one.objects[0].box if one.objects is not None and len(one.objects) == 1 else None
-
-
-def _parts(written: Sequence[_Written], journal: Journal) -> list[str] | None:
-    """The part of each photo; None where the source does not divide its photos."""
-    masks = Counter(one.part for one in written if one.has_mask)
-    if not masks["train"] or not (masks["val"] or masks["test"]):
-        named = [part for part in PARTS if masks[part]]
-        if named:
-            journal.left_out(f"the parts: the source has {' and '.join(named)} alone")
-        return None
-    parts = [one.part or "train" for one in written]
-    unnamed = sum(one.part is None for one in written)
-    if unnamed:
-        journal.decided("photos of no part go to train", f"{unnamed} photos")
-    if not masks["val"]:
-        trained = [
-            number
-            for number, one in enumerate(written)
-            if one.has_mask and parts[number] == "train"
-        ]
-        for number in trained[::_EVERY]:
-            parts[number] = "val"
-        journal.decided(
-            "the source has no part to validate on: taken from train",
-            f"every {_EVERY}th photo with a mask, {len(trained[::_EVERY])} of {len(trained)}",
-        )
-    return parts
 
 
 def _tell_unread(source: Path, journal: Journal) -> None:
