@@ -135,7 +135,8 @@ data:
 tasks:
   # segmentation is what counts; the network can learn these from your labels, too:
 {tasks}
-  # Whether one helps is a question for `auxseg study`; on the photos tried so far none was sure to.
+  # Whether one helps is a question for `auxseg study`; on the photos tried so far none did
+  # (docs/findings.md).
   names: [segmentation]
 
 training:
