@@ -96,7 +96,7 @@ def _lab_of(images: LabelledImages) -> Tensor:
 
 def _lab(photo: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) RGB → float32 (H, W, 3) Lab."""
-    image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+    image = torch.tensor(photo).permute(2, 0, 1)[None].float() / 255
     return rgb_to_lab(image)[0].permute(1, 2, 0).numpy()
 
 
