@@ -103,7 +103,7 @@ class Inpainting(Task):
 
     def picture(self, photo: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """The photo with the answer where :meth:`view` hid it."""
-        hidden = _pixels(_chessboard(), torch.from_numpy(photo).permute(2, 0, 1)[None])[0, 0]
+        hidden = _pixels(_chessboard(), torch.tensor(photo).permute(2, 0, 1)[None])[0, 0]
         return np.where(hidden.numpy()[..., None], decoded, photo)
 
 
