@@ -14,7 +14,7 @@ from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
 from auxseg.data.checks import check_root, detect
 from auxseg.data.kept import is_split_file, read_split
-from auxseg.errors import DataError, UsageError
+from auxseg.errors import UsageError
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.fit import Result
@@ -113,9 +113,7 @@ def fitted(
         details=True,
         **options,
     )
-    if report.problems:
-        further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
-        raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")
+    report.stop_on_problems(folder)
     read = (time.perf_counter() - checked) / max(len(report.findings), 1)
     at = {"data.name": name, "data.root": str(folder)}
 

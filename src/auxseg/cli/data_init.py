@@ -30,9 +30,7 @@ def data_init(arguments: Sequence[str]) -> int:
     options = {} if parsed.ignore_index is None else {"ignore_index": parsed.ignore_index}
     name = parsed.data or detect(root)
     report = check_root(root, name, **options)
-    if report.problems:
-        further = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
-        raise DataError(f"{report.problems[0]}{further}; `auxseg data check {root}` lists all")
+    report.stop_on_problems(root)
     write_text(out, configuration(report, root, name, options))
     run = shlex.quote(f"runs/{root.resolve().name}")
     print(f"written: {out}\nnext: auxseg train --config {shlex.quote(str(out))} --out {run}")

@@ -46,6 +46,13 @@ class Report:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def stop_on_problems(self, root: Path) -> None:
+        """Raises DataError with the first problem, and how to see the others."""
+        if self.problems:
+            further = len(self.problems) - 1
+            more = f" (and {further} more)" if further else ""
+            raise DataError(f"{self.problems[0]}{more}; `auxseg data check {root}` lists all")
+
 
 def check_root(
     root: Path,
@@ -139,8 +146,8 @@ def _lacking(dataset: Dataset, findings: Sequence[Finding], split: Split) -> tup
         return ("no image has a mask: there is nothing to learn segmentation from",)
     if len(dataset.mask_classes) < 2:
         return (
-            "the masks hold one class alone: at least two are needed, such as background and one "
-            "thing; classes.txt names those that no mask shows yet",
+            "the masks contain only one class; at least two are needed, such as the background and "
+            "one more (classes.txt can name classes that no mask contains yet)",
         )
     need = {"train": "to learn from", "val": "to choose the best epoch by"}
     return tuple(

@@ -475,7 +475,7 @@ def test_points_just_above_1_are_moved_to_the_edge(tmp_path: Path) -> None:
     [
         ("0 30 10 40 10 40 20\n", "beyond the photo's edge"),
         ("0 0.1 0.1 0.2\n", "4 numbers"),
-        ("cat 0.1 0.1 0.2 0.2 0.3 0.3\n", "no list of numbers"),
+        ("cat 0.1 0.1 0.2 0.2 0.3 0.3\n", "not a list of numbers"),
         ("0 0.1 nan 0.2 0.2 0.3 0.3\n", "not a finite number"),
     ],
 )

@@ -8,42 +8,38 @@ from typing import ClassVar
 import numpy as np
 
 from auxseg.data.decode import read_picture
-from auxseg.data.formats.base import Format, Options, Source
+from auxseg.data.formats.base import Options
 from auxseg.data.formats.black_white import HALF
-from auxseg.data.formats.contents import alpha_values, survey
+from auxseg.data.formats.contents import Survey, alpha_values
 from auxseg.data.formats.journal import Journal
-from auxseg.data.formats.masks import names_for, one_mask_items
+from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
 from auxseg.errors import DataError
 
 
-class Alpha(Format):
+class Alpha(PictureFormat):
     """Pictures of one colour with an alpha channel: what is opaque is the class that was drawn."""
 
     NAME: ClassVar[str] = "alpha"
     TITLE: ClassVar[str] = "masks in the alpha channel"
 
-    @classmethod
-    def recognises(cls, source: Path) -> str | None:
-        if not source.is_dir():
-            return None
-        found = survey(source)
-        return (
-            f"{found.first} is of one colour and partly transparent"
-            if found.kind == "alpha"
-            else None
-        )
+    KIND = "alpha"
+    EVIDENCE = "is of one colour and partly transparent"
 
     @classmethod
-    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        found = survey(source)
-        pairs = found.pairs
+    def reader(
+        cls, source: Path, found: Survey, options: Options, journal: Journal
+    ) -> tuple[tuple[str, ...], ReadMask]:
         colours = {one.alpha for one in found.looks.values() if one.alpha is not None}
         if len(colours) > 1:
             some = " and ".join(" ".join(map(str, one)) for one in sorted(colours)[:2])
-            raise DataError(f"{source}: the masks are of several colours, {some}: one class each?")
+            raise DataError(
+                f"{source}: its transparent masks have several colours ({some}); give all masks of "
+                "one class the same colour, or save them as PNG files in colours without "
+                "transparency"
+            )
         classes = names_for(2, source, options, journal)
         journal.decided(f"what is transparent is {classes[0]!r}, what is opaque {classes[1]!r}")
-        return Source(classes, one_mask_items(source, pairs, _read, journal))
+        return classes, _read
 
 
 def _read(path: Path, journal: Journal) -> np.ndarray:

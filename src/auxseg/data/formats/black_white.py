@@ -8,35 +8,32 @@ from typing import ClassVar
 import numpy as np
 
 from auxseg.data.decode import read_picture
-from auxseg.data.formats.base import Format, Options, Source
-from auxseg.data.formats.contents import grey_values, is_black_and_white, survey
+from auxseg.data.formats.base import Options
+from auxseg.data.formats.contents import Survey, grey_values, is_black_and_white
 from auxseg.data.formats.journal import Journal
-from auxseg.data.formats.masks import names_for, one_mask_items
+from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
 from auxseg.errors import DataError
 
 #: What is white; values between, of JPEG or interpolation, go to the nearer end.
 HALF = 128
 
 
-class BlackWhite(Format):
+class BlackWhite(PictureFormat):
     """Grey masks of 0 and 255, also where JPEG or resizing left values between them."""
 
     NAME: ClassVar[str] = "black-white"
     TITLE: ClassVar[str] = "masks of 0 and 255"
 
-    @classmethod
-    def recognises(cls, source: Path) -> str | None:
-        if not source.is_dir():
-            return None
-        found = survey(source)
-        return f"{found.first} holds 0 and 255 alone" if found.kind == "black and white" else None
+    KIND = "black and white"
+    EVIDENCE = "holds 0 and 255 alone"
 
     @classmethod
-    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs = survey(source).pairs
+    def reader(
+        cls, source: Path, found: Survey, options: Options, journal: Journal
+    ) -> tuple[tuple[str, ...], ReadMask]:
         classes = names_for(2, source, options, journal)
         journal.decided(f"black is {classes[0]!r}, white {classes[1]!r}")
-        return Source(classes, one_mask_items(source, pairs, _read, journal))
+        return classes, _read
 
 
 def _read(path: Path, journal: Journal) -> np.ndarray:

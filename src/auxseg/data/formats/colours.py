@@ -10,13 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from auxseg.data.datasets.folder.masks import read_palette
+from auxseg.data.datasets.folder.masks import colour_codes, read_palette
 from auxseg.data.decode import read_colour_mask
-from auxseg.data.formats.base import BACKGROUND, Format, Options, Source
+from auxseg.data.formats.base import BACKGROUND, Options
 from auxseg.data.formats.classes import limited
-from auxseg.data.formats.contents import in_threads, survey
+from auxseg.data.formats.contents import Survey, in_threads
 from auxseg.data.formats.journal import Journal
-from auxseg.data.formats.masks import names_for, one_mask_items
+from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
 from auxseg.errors import DataError, UsageError
 from auxseg.types import IGNORE_INDEX
 
@@ -32,7 +32,7 @@ _NEAR = 32
 Colour = tuple[int, int, int]
 
 
-class Colours(Format):
+class Colours(PictureFormat):
     """RGB masks.
 
     The colours come from ``--palette FILE`` or the source's palette.txt (lines ``R G B NAME``).
@@ -44,28 +44,23 @@ class Colours(Format):
     NAME: ClassVar[str] = "colours"
     TITLE: ClassVar[str] = "masks in colours"
 
-    @classmethod
-    def recognises(cls, source: Path) -> str | None:
-        if not source.is_dir():
-            return None
-        found = survey(source)
-        return f"{found.first} is in colours" if found.kind == "colours" else None
+    KIND = "colours"
+    EVIDENCE = "is in colours"
 
     @classmethod
-    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs = survey(source).pairs
-        files = [one.path for masks in pairs.masks.values() for one in masks]
+    def reader(
+        cls, source: Path, found: Survey, options: Options, journal: Journal
+    ) -> tuple[tuple[str, ...], ReadMask]:
         classes, palette = known_palette(source, options)
         if palette is not None and options.classes and options.palette is None:
             raise UsageError("--classes: palette.txt names the classes; change the names there")
         if palette is None:
-            palette = found_palette(files, journal)
+            palette = found_palette(found.pairs.files, journal)
             if options.classes:
                 classes = names_for(len(palette), source, options, journal)
             else:
                 classes = _named_by_colour(palette)
-        read = partial(read_colours, palette)
-        return Source(classes, one_mask_items(source, pairs, read, journal))
+        return classes, partial(read_colours, palette)
 
 
 def known_palette(
@@ -122,7 +117,7 @@ def _named_by_colour(palette: Mapping[Colour, int]) -> tuple[str, ...]:
 
 def _counted(path: Path) -> Counter[int]:
     try:
-        codes = _codes(read_colour_mask(path))
+        codes = colour_codes(read_colour_mask(path))
     except DataError:
         return Counter()  # reading it for its photo tells what is wrong
     values, counts = np.unique(codes, return_counts=True)
@@ -139,7 +134,7 @@ def read_colours(
     Args:
         near: how near, of 255, in any channel.
     """
-    codes = _codes(read_colour_mask(path))
+    codes = colour_codes(read_colour_mask(path))
     present, inverse = np.unique(codes, return_inverse=True)
     known = np.array(list(palette))
     numbers = np.array(list(palette.values()))
@@ -160,11 +155,6 @@ def read_colours(
             f"{strange} of {mask.size} pixels, such as {' '.join(map(str, worst))}",
         )
     return mask
-
-
-def _codes(rgb: np.ndarray) -> np.ndarray:
-    """(…, 3) uint8 → (…) one integer a colour."""
-    return rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
 
 
 def _code(colour: Colour) -> int:

@@ -157,7 +157,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise DataError(f"{path}: is no JSON ({error.msg}, {where})") from error
+        raise DataError(f"{path}: is not valid JSON ({error.msg}, {where})") from error
     except (OSError, ValueError) as error:  # text that is no UTF-8, numbers of thousands of digits
         raise DataError(f"{path}: cannot be read ({error})") from error
     except RecursionError:

@@ -10,15 +10,15 @@ import numpy as np
 
 from auxseg.data.datasets.folder.masks import read_classes
 from auxseg.data.decode import read_picture
-from auxseg.data.formats.base import Format, Options, Source
-from auxseg.data.formats.contents import grey_values, in_threads, survey
+from auxseg.data.formats.base import Options
+from auxseg.data.formats.contents import Survey, grey_values, in_threads
 from auxseg.data.formats.journal import Journal
-from auxseg.data.formats.masks import names_for, one_mask_items
+from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
 from auxseg.errors import DataError
 from auxseg.types import IGNORE_INDEX
 
 
-class Indices(Format):
+class Indices(PictureFormat):
     """Grey or palette masks, 8 or 16 bits, also saved as RGB; values are classes.
 
     Values are the classes; 255 beside others is not labelled. Equal steps of grey (0, 85, 170, 255)
@@ -28,21 +28,17 @@ class Indices(Format):
     NAME: ClassVar[str] = "indices"
     TITLE: ClassVar[str] = "masks of class indices"
 
-    @classmethod
-    def recognises(cls, source: Path) -> str | None:
-        if not source.is_dir():
-            return None
-        found = survey(source)
-        return f"{found.first} holds class indices" if found.kind == "indices" else None
+    KIND = "indices"
+    EVIDENCE = "holds class indices"
 
     @classmethod
-    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
-        pairs = survey(source).pairs
-        files = [one.path for masks in pairs.masks.values() for one in masks]
-        found = [values for values in in_threads(_values, files) if values is not None]
-        present = sorted(set().union(*found))
+    def reader(
+        cls, source: Path, found: Survey, options: Options, journal: Journal
+    ) -> tuple[tuple[str, ...], ReadMask]:
+        values = [one for one in in_threads(_values, found.pairs.files) if one is not None]
+        present = sorted(set().union(*values))
         if not present:
-            raise DataError(f"{source}: no mask of class indices with a photo of its name")
+            raise DataError(f"{source}: no mask of class indices can be read")
         listed = source / "classes.txt"
         named = len(options.classes or (read_classes(listed) if listed.exists() else ()))
         numbers = _numbers(present, named, options, journal)
@@ -51,8 +47,7 @@ class Indices(Format):
         table = np.full(max(present) + 1, -1, dtype=np.int64)
         for value, number in numbers.items():
             table[value] = number
-        read = partial(_read, table)
-        return Source(classes, one_mask_items(source, pairs, read, journal))
+        return classes, partial(_read, table)
 
 
 def _values(path: Path) -> set[int] | None:

@@ -144,7 +144,7 @@ def _ending(embedded: bytes) -> str:
         with Image.open(io.BytesIO(embedded)) as picture:
             return {"JPEG": ".jpg", "PNG": ".png"}.get(picture.format or "", ".png")
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"imageData is no picture ({error})") from None
+        raise DataError(f"imageData is not a picture ({error})") from None
 
 
 def _embedded(text: str) -> bytes:
@@ -166,7 +166,7 @@ def _read(
     known = size if all(isinstance(one, int) and 0 < one < _MOST for one in size) else None
     placing = place(frame, known, journal, "outlines")  # type: ignore[arg-type]
     if not content["shapes"]:
-        journal.decided("a label file without a shape: all background")
+        journal.decided("a label file without shapes: all background")
     shapes = []
     for number, one in enumerate(content["shapes"], start=1):
         if _kind(one) in _WITHOUT_AREA:

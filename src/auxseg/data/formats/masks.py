@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from auxseg.data.datasets.folder.masks import read_classes
-from auxseg.data.formats.base import Item, Options, Reading
+from auxseg.data.formats.base import Format, Item, Options, Reading, Source
 from auxseg.data.formats.classes import clean_name, limited
+from auxseg.data.formats.contents import Kind, Survey, survey
 from auxseg.data.formats.files import part_of
 from auxseg.data.formats.frames import Frame, place
 from auxseg.data.formats.journal import Journal
@@ -19,6 +22,40 @@ from auxseg.errors import DataError, UsageError
 
 #: Reads a mask file: class indices, uint8 (H, W), with IGNORE_INDEX.
 ReadMask = Callable[[Path, Journal], np.ndarray]
+
+
+class PictureFormat(Format):
+    """Masks as pictures, one of each photo, recognised by what most of their pixels are.
+
+    Attributes:
+        KIND: of :func:`auxseg.data.formats.contents.survey`.
+        EVIDENCE: what is said of the first such mask.
+    """
+
+    KIND: ClassVar[Kind]
+    EVIDENCE: ClassVar[str]
+
+    @classmethod
+    def recognises(cls, source: Path) -> str | None:
+        if not source.is_dir():
+            return None
+        found = survey(source)
+        return f"{found.first} {cls.EVIDENCE}" if found.kind == cls.KIND else None
+
+    @classmethod
+    def read(cls, source: Path, options: Options, journal: Journal) -> Source:
+        found = survey(source)
+        if not found.pairs.files:
+            raise DataError(f"{source}: no mask has a photo of its name")
+        classes, read = cls.reader(source, found, options, journal)
+        return Source(classes, one_mask_items(source, found.pairs, read, journal))
+
+    @classmethod
+    @abstractmethod
+    def reader(
+        cls, source: Path, found: Survey, options: Options, journal: Journal
+    ) -> tuple[tuple[str, ...], ReadMask]:
+        """The classes' names in index order, and what reads one mask file."""
 
 
 def one_mask_items(source: Path, pairs: Pairs, read: ReadMask, journal: Journal) -> list[Item]:

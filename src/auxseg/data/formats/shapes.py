@@ -185,9 +185,9 @@ def outline(values: Any) -> np.ndarray:
     try:
         points = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"an outline is no list of numbers ({error})") from None
+        raise DataError(f"an outline is not a list of numbers ({error})") from None
     if points.ndim == 1 and points.size % 2 == 0:
         return points.reshape(-1, 2)
     if points.ndim == 2 and points.shape[1] == 2:
         return points
-    raise DataError("an outline is no list of x, y, x, y, …")
+    raise DataError("an outline is not a list of x, y, x, y, …")

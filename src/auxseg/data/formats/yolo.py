@@ -178,7 +178,7 @@ def _lines(file: Path) -> list[_Line]:
         try:
             category, values = int(words[0]), [float(word) for word in words[1:]]
         except (ValueError, OverflowError):
-            raise DataError(f"line {number} is no list of numbers: {line[:40]!r}") from None
+            raise DataError(f"line {number} is not a list of numbers: {line[:40]!r}") from None
         count = len(words)
         if category < 0 or not (count == _BOX or (count >= _POLYGON and count % 2)):
             raise DataError(

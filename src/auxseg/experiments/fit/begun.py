@@ -39,7 +39,7 @@ class Begun:
         file = out / FILE
         if not file.is_file():
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise UsageError(f"{out}: is no run of `auxseg fit`; choose another --out")
+                raise UsageError(f"{out}: is not a run of `auxseg fit`; choose another --out")
             return None
         try:
             return cls(**json.loads(file.read_text(encoding="utf-8")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from statistics import median
 
 from auxseg.config import Config
@@ -69,7 +68,3 @@ def trained_masks(report: Report, config: Config) -> int:
     """How many masks are trained on: ``--labels`` and ``--limit`` keep fewer."""
     limits = [one for one in (config.data.labels, config.data.limit) if one is not None]
     return min([masks(report, "train"), *limits])
-
-
-#: Dotted key → value of what is chosen → the configuration; what the user gave lies above it.
-Configure = Callable[[dict[str, object]], Config]

@@ -16,7 +16,7 @@ from auxseg.data.checks import Report
 from auxseg.devices import fast_bfloat16, pick_device
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.fit.begun import Begun, as_text
-from auxseg.experiments.fit.costs import Configure, costs, masks, trained_masks
+from auxseg.experiments.fit.costs import costs, masks, trained_masks
 from auxseg.experiments.fit.interval import Interval, jackknife
 from auxseg.experiments.fit.plan import FEWEST_STEPS, Plan, choose
 from auxseg.experiments.fit.probe import Probed, probe
@@ -34,6 +34,8 @@ from auxseg.training.fit import train
 PROBED = 96
 #: What is written beside the run's own files.
 MODEL, PAGES, SUMMARY = "model.onnx", "report", "summary.md"
+#: Dotted key → value of what is chosen → the configuration; what the user gave lies above it.
+Configure = Callable[[dict[str, Any]], Config]
 #: Options that contradict what the verb does.
 REFUSED = {
     "training.epochs": "fit counts steps; give steps, or minutes alone",

@@ -117,10 +117,11 @@ def read_palette(path: Path) -> tuple[tuple[str, ...], dict[tuple[int, int, int]
 
 
 def _from_colours(path: Path, palette: dict[tuple[int, int, int], int]) -> np.ndarray:
-    colours = _codes(read_colour_mask(path))
+    colours = colour_codes(read_colour_mask(path))
     present, inverse = np.unique(colours, return_inverse=True)
     by_code = {
-        int(_codes(np.array(colour, dtype=np.uint8))): index for colour, index in palette.items()
+        int(colour_codes(np.array(colour, dtype=np.uint8))): index
+        for colour, index in palette.items()
     }
     for code in present.tolist():
         if code not in by_code:
@@ -131,7 +132,7 @@ def _from_colours(path: Path, palette: dict[tuple[int, int, int], int]) -> np.nd
     return indices[inverse].reshape(colours.shape)
 
 
-def _codes(rgb: np.ndarray) -> np.ndarray:
+def colour_codes(rgb: np.ndarray) -> np.ndarray:
     """(…, 3) uint8 → (…) one integer a colour."""
     return rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
 
