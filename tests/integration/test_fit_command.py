@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -49,8 +50,10 @@ def test_it_says_what_it_does_and_what_came_out(fitted: tuple[Path, Path, Outcom
     _, run, outcome = fitted
     lines = outcome.out.splitlines()
     opening = next(line for line in lines if line.startswith("unet-1task on cpu"))
-    assert "12 photos, 12 masks" in opening
-    assert "32 × 32 pixels, 40 steps of 8" in opening
+    assert "6 photos to train on (6 with a mask), 6 to validate on; 2 classes" in opening
+    assert "32×32 pixels, 40 steps, batches of 8" in opening
+    (chosen,) = (line for line in lines if line.startswith("chosen: 32 × 32 pixels, 40 steps"))
+    assert re.search(r"; about \d+ s in all, until \d\d:\d\d$", chosen)
     assert any(line.startswith("The masks agree with yours") for line in lines)
     assert any(line.startswith("What would help most:") for line in lines)
     assert lines[-1] == f"next: auxseg predict {run} NEW_PHOTOS --out predictions"

@@ -29,10 +29,11 @@ def test_training_through_a_pipe(tmp_path: Path) -> None:
     assert all(line.startswith("warning: ") for line in outcome.err.splitlines())
     assert not CONTROL.search(outcome.out + outcome.err)
     lines = outcome.out.splitlines()
+    assert lines[0].startswith("segnet-1task on cpu: 20 photos to train on (20 with a mask), ")
     assert re.fullmatch(
-        r"epoch 1/2  train/loss [\d.]+  val/segmentation/iou [\d.]+  .* s", lines[0]
+        r"epoch 1/2  train/loss [\d.]+  val/segmentation/iou [\d.]+  [\d.]+ s, \d+ s left", lines[1]
     )
-    assert lines[1].startswith("epoch 2/2")
+    assert re.fullmatch(r"epoch 2/2 .* [\d.]+ s", lines[2])
     assert f"run directory: {run} " in lines[-2]
     assert lines[-1] == f"next: auxseg predict {run} PHOTOS --out predictions"
     table = [text for text in lines if text.startswith("|")]

@@ -186,6 +186,6 @@ def test_shards_on_a_cluster(trained: Path, album: Path, tmp_path: Path) -> None
 def test_the_pace_is_told_where_there_is_no_bar(
     trained: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auxseg.predict.pace.EVERY", 0.0)
+    monkeypatch.setattr("auxseg.progress.EVERY", 0.0)
     outcome = auxseg("predict", trained, album, "--out", tmp_path / "out").succeeded()
-    assert re.search(r"^6 photos, [\d.]+ per second, at most 0:00:00 left$", outcome.err, re.M)
+    assert re.search(r"^predicting: 6 of 6, [\d.]+ per second, 0 s left$", outcome.err, re.M)

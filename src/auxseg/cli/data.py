@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from auxseg.cli.data_convert import data_convert
 from auxseg.cli.data_init import data_init
@@ -77,7 +80,20 @@ def data_check(arguments: Sequence[str]) -> int:
 
         write_dataset_page(page, report, f"the data of {Path(parsed.root).absolute().name}")
         print(f"written: {page}")
+    if not report.problems:
+        print(f"next: auxseg fit {_fit_line(Path(parsed.root), given)}")
     return 1 if report.problems else 0
+
+
+def _fit_line(root: Path, given: Mapping[str, Any]) -> str:
+    """What follows ``auxseg fit`` to train on a folder as it was checked."""
+    words = [str(root)]
+    if "data.ignore_index" in given:
+        words += ["--ignore-index", str(given["data.ignore_index"])]
+    if given["data.options"]:
+        words += ["--data.options", json.dumps(given["data.options"])]
+    out = Path("runs") / root.resolve().name
+    return shlex.join([*words, "--minutes", "10", "--out", str(out)])
 
 
 def data_prepare(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,4 +61,6 @@ def evaluate(arguments: Sequence[str]) -> int:
     whole = {key: value for key, value in metrics.items() if not key.endswith("_per_class")}
     print_metrics(whole, Path(parsed.run))
     print_classes(Path(parsed.run), name)
+    report = Path(parsed.run) / "report"
+    print(f"\nnext: auxseg report {shlex.quote(parsed.run)} --out {shlex.quote(str(report))}")
     return 0

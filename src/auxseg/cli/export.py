@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,8 +46,10 @@ def export(arguments: Sequence[str]) -> int:
         tasks=parsed.tasks,
         int8=parsed.int8,
         root=parsed.root,
+        say=print,
     )
     print(_describe(found))
+    print(f"next: auxseg predict {shlex.quote(str(found.path))} PHOTOS --out predictions")
     return 0
 
 

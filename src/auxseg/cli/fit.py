@@ -14,7 +14,8 @@ def fit(arguments: Sequence[str]) -> int:
     began = time.perf_counter()  # before imports that take seconds
     from auxseg.api import fitted
     from auxseg.assembly import CHOICES
-    from auxseg.experiments.fit.fit import MODEL, PAGES, duration
+    from auxseg.experiments.fit.fit import MODEL, PAGES
+    from auxseg.progress import duration
 
     parser = verb_parser("fit", fit, "auxseg fit photos --minutes 10 --out runs/photos")
     parser.add_argument("root", help="the folder of photos and masks")

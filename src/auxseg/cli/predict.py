@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auxseg.cli.averaging import add_averaging
 from auxseg.config.command_line import verb_parser
 from auxseg.errors import AuxsegError, UsageError
+from auxseg.progress import progress
 
 if TYPE_CHECKING:  # torch is imported only once something is to be predicted
     from auxseg.predict import Wanted
@@ -105,7 +105,7 @@ def predict(arguments: Sequence[str]) -> int:
         batch_size=parsed.batch_size,
         shard=shard,
     )
-    with _progress(total) as advance:
+    with progress("predicting", total) as advance:
         for result in found:
             advance()
             if isinstance(result, AuxsegError):
@@ -161,24 +161,6 @@ def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
         wanted=wanted,
     )
     return 1 if predict_on(launch, shard) else 0
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, below the lines that are printed; else a line every half a minute."""
-    from auxseg.predict.pace import Pace
-
-    if not sys.stderr.isatty():
-        yield Pace(total, lambda line: print(line, file=sys.stderr, flush=True)).advance
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    # Lines for a pipe must not pass through the console of the bar.
-    console, both = Console(stderr=True), sys.stdout.isatty()
-    with Progress(console=console, redirect_stdout=both, transient=True) as progress:
-        task = progress.add_task(f"predicting {total} images", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _describe(prediction: Any) -> str:

@@ -24,8 +24,6 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from auxseg.data.arrays import META, PIXELS, DecodedArrays, Layout, bytes_of, layout, load_arrays
 from auxseg.data.base import Dataset
@@ -34,6 +32,7 @@ from auxseg.data.likeness import fingerprint
 from auxseg.data.observations import dark, digest
 from auxseg.data.stored import cache_root, make_room
 from auxseg.errors import DataError, UnreadableImageError
+from auxseg.progress import progress
 from auxseg.types import IGNORE_INDEX, NO_LABEL, Sample
 
 #: Raised whenever the files of a cache folder change their meaning.
@@ -300,17 +299,12 @@ def _store_unreadable(arrays: dict[str, np.memmap], index: int) -> None:
 
 @contextmanager
 def _progress(plan: _Plan) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, one line in a log; yields what to call after each image."""
-    total = len(plan.dataset)
-    text = f"decoding {total} images of {plan.dataset.NAME} at {plan.fit.text}"
-    if sys.stderr.isatty():
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(text, total=total)
-            yield lambda: progress.advance(task)
-        return
-    if total >= QUIET_BELOW:
-        print(f"{text} into {plan.folder}", file=sys.stderr, flush=True)
-    yield lambda: None
+    """How far decoding is; in a log also where to, as that takes room on a disk."""
+    total, what = len(plan.dataset), f"images of {plan.dataset.NAME} at {plan.fit.text}"
+    if total >= QUIET_BELOW and not sys.stderr.isatty():
+        print(f"decoding {total} {what} into {plan.folder}", file=sys.stderr, flush=True)
+    with progress(f"decoding {what}", total) as advance:
+        yield advance
 
 
 def _write_meta(building: Path, plan: _Plan, found: dict[str, Any]) -> None:

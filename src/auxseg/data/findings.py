@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from auxseg.data.base import Dataset
 from auxseg.data.likeness import fingerprint
 from auxseg.data.observations import digest
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError, UnreadableImageError
 from auxseg.types import IGNORE_INDEX
 
@@ -65,8 +65,9 @@ class Finding:
 
 def look_at_all(dataset: Dataset, *, details: bool = False) -> list[Finding]:
     """Reads every image with its labels, in threads."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda one: look(dataset, one, details=details), range(len(dataset))))
+    return in_threads(
+        partial(look, dataset, details=details), range(len(dataset)), "reading photos"
+    )
 
 
 def look(dataset: Dataset, index: int, *, details: bool = False) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ def export(
     tasks: Sequence[str] = (),
     int8: bool = False,
     root: str | None = None,
+    say: Callable[[str], object] = str,
 ) -> Exported:
     """Writes some tasks of a run's network as one file that runs without auxseg.
 
@@ -65,6 +66,7 @@ def export(
         tasks: the tasks to keep; by default the run's primary one.
         int8: quantise to 8 bits (see :mod:`auxseg.export.int8`); ONNX only.
         root: for ``int8``, where the run's data lie now, if they moved since training.
+        say: takes a line for a user who waits.
 
     Raises:
         UsageError: an unknown format or task, a file name of another ending, a missing package.
@@ -81,6 +83,7 @@ def export(
     size = config.data.image_size
     assert size is not None
     about = partial(describe, run, config, classes, known, views, names)
+    say("tracing the network, writing it and comparing it with the run; about 20 seconds")
     network, metadata, written = content(
         out, format, partial(ShippedNetwork, model, views, names), about, size
     )

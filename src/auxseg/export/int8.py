@@ -18,6 +18,7 @@ from auxseg.errors import DataError
 from auxseg.export.formats import quiet, with_metadata
 from auxseg.export.metadata import as_text
 from auxseg.predict.exported import OnnxNetwork
+from auxseg.progress import tracked
 from auxseg.runs.data import open_run_data
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
@@ -169,7 +170,7 @@ def measure(path: Path, task: Task, loader: DataLoader[Any]) -> tuple[float, int
     """
     network, metrics = OnnxNetwork(path, torch.device("cpu")), task.metrics()
     masked = 0
-    for batch in loader:
+    for batch in tracked(loader, f"measuring {path.name}", len(loader)):
         assert isinstance(batch, Batch)
         output = network(batch.view_of(task.NAME)).tasks[task.NAME]
         metrics.update(output, batch.targets[task.NAME])

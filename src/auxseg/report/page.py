@@ -5,12 +5,14 @@ Nothing in it is fetched: pictures are part of the file, and there is no script.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from auxseg.assembly import Data
 from auxseg.errors import AuxsegError
+from auxseg.progress import tracked
 from auxseg.report.html import Section, write_page
 from auxseg.report.photos import open_photos
 from auxseg.report.sections import (
@@ -112,13 +114,14 @@ def _figures(
             missing,
         ]
         return [section for section in found if section is not None]
-    sections = [
-        classes_section(systems, split),
-        inputs_section(photos, paper=paper),
-        curves_section(systems, paper=paper),
-        steps_section(systems),
-        lessons_section(systems, photos),
-        gallery_section(photos, paper=paper),
-        attention_section(photos),
+    makers: list[Callable[[], Section | None]] = [
+        partial(classes_section, systems, split),
+        partial(inputs_section, photos, paper=paper),
+        partial(curves_section, systems, paper=paper),
+        partial(steps_section, systems),
+        partial(lessons_section, systems, photos),
+        partial(gallery_section, photos, paper=paper),
+        partial(attention_section, photos),
     ]
+    sections = [make() for make in tracked(makers, "drawing the report", len(makers))]
     return [section for section in sections if section is not None]

@@ -21,6 +21,7 @@ from auxseg.data.base import PARTS
 from auxseg.devices import pick_device
 from auxseg.errors import DataError, UsageError
 from auxseg.failures import explained
+from auxseg.progress import tracked
 from auxseg.runs.averaging import ONCE, Looks
 from auxseg.runs.confusion import Confusion, confusion_file, write_confusion
 from auxseg.runs.data import is_new, open_new_data, open_run_data
@@ -71,7 +72,7 @@ def measure(
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
     found = Measured({}, {}, {})
     scores: dict[int, dict[str, list[float]]] = {}
-    for batches in zip(*loaders, strict=True):
+    for batches in tracked(zip(*loaders, strict=True), "measuring", len(loaders[0])):
         moved = [batch.to(device) for batch in batches]
         batch, predictions = moved[0], answer(moved)
         # A measured network is its own teacher.

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from auxseg.assembly import Data, Prepare
 from auxseg.data.fits import Tile
 from auxseg.errors import DataError
+from auxseg.progress import tracked
 from auxseg.runs.members import Answer
 from auxseg.runs.tiles import Decided, look_by_tiles
 from auxseg.tasks import MetricValue
@@ -23,6 +24,8 @@ from auxseg.types import IGNORE_INDEX, LabelledImages
 
 #: Photos are decoded by so many threads.
 THREADS = 4
+#: What is done, for a user who waits.
+TEXT = "measuring at the photos' own size"
 
 
 @torch.inference_mode()
@@ -43,7 +46,7 @@ def confusion_at_native_size(
     """
     found = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for batches in zip(*loaders, strict=True):
+        for batches in tracked(zip(*loaders, strict=True), TEXT, len(loaders[0])):
             moved = [batch.to(device) for batch in batches]
             target = moved[0].targets[task.NAME]
             logits = answer(moved)[task.NAME].float().cpu()
@@ -81,9 +84,8 @@ def confusion_by_tiles(
 
     assert isinstance(data.fit, Tile)
     found = {}
-    for number in numbers:
-        if not data.arrays.has_mask[number]:
-            continue
+    masked = [number for number in numbers if data.arrays.has_mask[number]]
+    for number in tracked(masked, TEXT, len(masked)):
         photo = data.dataset.read(number)
         decided = look_by_tiles(data.fit, photo.image, {task.NAME: task}, of_pictures)[task.NAME]
         assert isinstance(decided, Decided)

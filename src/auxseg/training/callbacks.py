@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
 
 from auxseg.config import Interval
+from auxseg.progress import duration
 from auxseg.runs.directory import RunDirectory
 from auxseg.training.module import MultiTaskModule
 from auxseg.training.signals import StopSignals, stopped_by
@@ -196,6 +198,7 @@ class EpochLines(Checkpoint):
     def __init__(self, primary: str) -> None:
         self.primary = primary
         self.started = time.perf_counter()
+        self.seconds: list[float] = []
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
@@ -211,8 +214,12 @@ class EpochLines(Checkpoint):
             for name, number in (("train/loss", loss), (f"val/{self.primary}", value))
             if isinstance(number, float)
         ]
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        print("  ".join([epoch, *shown, f"{seconds:.1f} s"]), flush=True)
+        epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
+        self.seconds.append(seconds)
+        took = f"{seconds:.1f} s"
+        if epoch < last:
+            took += f", {duration((last - epoch) * fmean(self.seconds))} left"
+        print("  ".join([f"epoch {epoch}/{last}", *shown, took]), flush=True)
 
 
 class EpochBar(RichProgressBar):

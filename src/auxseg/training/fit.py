@@ -30,6 +30,7 @@ from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
 from auxseg.training.loggers import log_options, log_result
 from auxseg.training.module import MultiTaskModule
+from auxseg.training.opening import opening
 from auxseg.training.pictures import Pictures
 from auxseg.training.teacher import Teacher
 from auxseg.training.trainer import make_trainer
@@ -146,6 +147,8 @@ def _train(
         run.put_away(checkpoint)
         for message in () if quiet else (*messages, *_about(config, licence)):
             print(message, file=sys.stderr)
+        if not quiet:
+            print(opening(config, data, trainer.strategy.root_device), flush=True)
         run.write_split(data.parts)
         run.write_config(config, dataset.classes, version("auxseg"), data.counts, licence)
     with writing_events(run.path):

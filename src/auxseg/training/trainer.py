@@ -23,6 +23,7 @@ from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task
 from auxseg.training.callbacks import EpochBar, EpochLines, Keeper
 from auxseg.training.loggers import make_loggers
+from auxseg.training.opening import ExpectedEnd
 from auxseg.training.remarks import TellRemarks
 
 
@@ -42,7 +43,11 @@ def make_trainer(
     keeper = Keeper(run, primary, info.higher_is_better, config.training.checkpoint_interval)
     callbacks: list[Callback] = [keeper, OnSchedule()]
     if not quiet:
-        callbacks += [EpochBar(primary) if bar else EpochLines(primary), TellRemarks(run)]
+        callbacks += [
+            EpochBar(primary) if bar else EpochLines(primary),
+            TellRemarks(run),
+            ExpectedEnd(),
+        ]
     plugins: list[Any] = [WholeCheckpoints(run)]
     if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         # Slurm itself requeues a job that ends with a status of its choice: see the docs.

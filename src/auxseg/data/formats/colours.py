@@ -14,9 +14,10 @@ from auxseg.data.datasets.folder.masks import colour_codes, read_palette
 from auxseg.data.decode import read_colour_mask
 from auxseg.data.formats.base import BACKGROUND, Options
 from auxseg.data.formats.classes import limited
-from auxseg.data.formats.contents import Survey, in_threads
+from auxseg.data.formats.contents import Survey
 from auxseg.data.formats.journal import Journal
 from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError, UsageError
 from auxseg.types import IGNORE_INDEX
 
@@ -80,7 +81,7 @@ def found_palette(files: Sequence[Path], journal: Journal) -> dict[Colour, int]:
         DataError: no mask can be read.
     """
     counts: Counter[int] = Counter()
-    for one in in_threads(_counted, files):
+    for one in in_threads(_counted, files, "reading masks"):
         counts.update(one)
     if not counts:
         raise DataError("no mask in colours can be read")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from auxseg.data.decode import read_picture
 from auxseg.data.formats.pairs import Pairs, find_pairs
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError
 
 Kind = Literal["indices", "black and white", "colours", "alpha"]
-T = TypeVar("T")
 
 #: Masks of 0 and 255 that were interpolated or saved as JPEG have at least so many other values,
 _MANY = 16
@@ -145,7 +143,7 @@ class Survey:
 def survey(source: Path) -> Survey:
     """Looks at all masks of a source. What it found is kept until :func:`forget`."""
     pairs = find_pairs(source)
-    found = zip(pairs.files, in_threads(_look, pairs.files), strict=True)
+    found = zip(pairs.files, in_threads(_look, pairs.files, "reading masks"), strict=True)
     looks = {path: one for path, one in found if one is not None}
     if not looks:
         return Survey(pairs, None, looks, "")
@@ -186,9 +184,3 @@ def _look(path: Path) -> Look | None:
         return look(path)
     except DataError:
         return None  # reading it for its photo tells what is wrong
-
-
-def in_threads(work: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
-    """``work`` of every item, in order."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, items))

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from auxseg.data.formats.indices import Indices
 from auxseg.data.formats.journal import JOURNAL_FILE, Journal
 from auxseg.data.formats.recognise import recognise
 from auxseg.data.formats.table import Written, own_rows, write_table
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError, UsageError, first_line
 from auxseg.palette import mask_picture
 from auxseg.types import IGNORE_INDEX
@@ -100,12 +100,8 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[Writ
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = _names([item.name for item in read.items], journal)
     journals = [journal.about(item.name.as_posix()) for item in read.items]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        results = list(
-            pool.map(
-                lambda one: _write_one(out, *one), zip(read.items, names, journals, strict=True)
-            )
-        )
+    photos = list(zip(read.items, names, journals, strict=True))
+    results = in_threads(lambda one: _write_one(out, *one), photos, "converting photos")
     for one in journals:
         journal.take(one)
     rows = own_rows(source / "labels.csv", read.items, journal)

@@ -11,9 +11,10 @@ import numpy as np
 from auxseg.data.datasets.folder.masks import read_classes
 from auxseg.data.decode import read_picture
 from auxseg.data.formats.base import Options
-from auxseg.data.formats.contents import Survey, grey_values, in_threads
+from auxseg.data.formats.contents import Survey, grey_values
 from auxseg.data.formats.journal import Journal
 from auxseg.data.formats.masks import PictureFormat, ReadMask, names_for
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError
 from auxseg.types import IGNORE_INDEX
 
@@ -35,7 +36,11 @@ class Indices(PictureFormat):
     def reader(
         cls, source: Path, found: Survey, options: Options, journal: Journal
     ) -> tuple[tuple[str, ...], ReadMask]:
-        values = [one for one in in_threads(_values, found.pairs.files) if one is not None]
+        values = [
+            one
+            for one in in_threads(_values, found.pairs.files, "reading masks")
+            if one is not None
+        ]
         present = sorted(set().union(*values))
         if not present:
             raise DataError(f"{source}: no mask of class indices can be read")

@@ -18,11 +18,12 @@ from auxseg.data.decode import read_picture
 from auxseg.data.formats.base import Format, Item, Object, Options, Reading, Source
 from auxseg.data.formats.classes import clean_name, limited
 from auxseg.data.formats.colours import read_colours
-from auxseg.data.formats.contents import Look, contradictory, grey_values, in_threads, look
+from auxseg.data.formats.contents import Look, contradictory, grey_values, look
 from auxseg.data.formats.frames import Frame
 from auxseg.data.formats.journal import Journal
 from auxseg.data.formats.masks import one_mask_items
 from auxseg.data.formats.pairs import find_pairs
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError, UsageError
 from auxseg.types import IGNORE_INDEX
 
@@ -65,7 +66,7 @@ class Voc(Format):
         files = pairs.files
         if not files:
             raise DataError(f"{folder}: no mask in {MASKS}/ with a photo of its name")
-        looks = [one for one in in_threads(_look, files) if one is not None]
+        looks = [one for one in in_threads(_look, files, "reading masks") if one is not None]
         if contradictory([one.colours for one in looks if one.colours is not None]):
             raise DataError(
                 f"{folder}: the masks' palettes show one index in several colours; --from colours "

@@ -23,6 +23,7 @@ from auxseg.experiments.fit.probe import Probed, probe
 from auxseg.experiments.fit.verdict import Found, verdict
 from auxseg.export import export
 from auxseg.export.formats import need_onnx
+from auxseg.progress import clock_time, duration
 from auxseg.report.page import write_report
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import write_text
@@ -116,7 +117,10 @@ def fit(asked: Request, out: Path) -> Fitted:
     else:
         config, plan = _planned(asked)
         begun = Begun(asked.minutes, as_text(asked.given), plan.seconds + asked.spent)
-        asked.say(_opening(asked.report, config, begun.seconds))
+        asked.say(
+            f"chosen: {plan.size} × {plan.size} pixels, {config.training.length}; about "
+            f"{duration(begun.seconds)} in all, until {clock_time(begun.seconds - asked.spent)}"
+        )
         _warn(asked, plan, begun.seconds)
         begun.write(out)
     result = train(config, out, resume=True)
@@ -129,7 +133,7 @@ def fit(asked: Request, out: Path) -> Fitted:
     iou = jackknife(list(measured.by_photo.values()))
     asked.say(f"measured on {len(measured.by_photo)} {part} photos at their own size: IoU {iou}")
     if lacking is None:
-        shipped = export(out, out / MODEL, tasks=(Segmentation.NAME,), root=root)
+        shipped = export(out, out / MODEL, tasks=(Segmentation.NAME,), root=root, say=asked.say)
         asked.say(f"exported: {shipped.path} ({shipped.size / 1e6:.1f} MB)")
     write_report(out / PAGES, [out], root, opened=result.data)
     lines = verdict(_found(asked.report, config, run, measured, part, iou), asked.report)
@@ -239,23 +243,3 @@ def _lacking_to_export() -> str | None:
     except UsageError as error:
         return str(error).partition(": ")[2]
     return None
-
-
-def _opening(report: Report, config: Config, seconds: float) -> str:
-    """Device, photos, masks, classes, size, steps, and when it should be done."""
-    device = pick_device(config.training.accelerator)
-    drawn = sum(one.pixels is not None for one in report.findings)
-    classes = len(report.dataset.mask_classes)
-    ready = time.strftime("%H:%M", time.localtime(time.time() + seconds))
-    return (
-        f"{config.preset} on {device}: {len(report.findings)} photos, {drawn} masks, {classes} "
-        f"classes; {config.data.image_size} × {config.data.image_size} pixels, "
-        f"{config.training.length} of {config.training.batch_size}; about {duration(seconds)} in "
-        f"all, until {ready}"
-    )
-
-
-def duration(seconds: float) -> str:
-    """``4 min 10 s``."""
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

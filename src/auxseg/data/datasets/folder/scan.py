@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from auxseg.data.decode import read_palette_mask
+from auxseg.data.threads import in_threads
 from auxseg.errors import DataError
 
 #: From so many values that lie only on edges, each between its neighbours, a mask was interpolated.
@@ -58,8 +57,7 @@ def scan(masks: Sequence[Path]) -> tuple[list[ScannedMask], list[str]]:
             return str(error)
         return ScannedMask(path, _count(mask), _between(mask), colours)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(look, masks))
+    found = in_threads(look, masks, "reading masks")
     return (
         [one for one in found if isinstance(one, ScannedMask)],
         [one for one in found if isinstance(one, str)],
@@ -97,8 +95,7 @@ def gaps(scanned: Sequence[ScannedMask], ignore_index: int | None) -> str:
 
 def has_palettes(masks: Sequence[Path]) -> bool:
     """Whether any mask's file has a palette; reads their heads alone."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return any(pool.map(_has_palette, masks))
+    return any(in_threads(_has_palette, masks, "looking for palettes"))
 
 
 def _has_palette(path: Path) -> bool:
