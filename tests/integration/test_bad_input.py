@@ -327,6 +327,13 @@ def test_masks_of_one_class(root: Path, run: Path) -> None:
     assert not run.exists()
 
 
+def test_a_single_mask_at_a_tiny_size(root: Path, run: Path) -> None:
+    """EfficientNet's stride is 32, so that one place is left of 32×32."""
+    photos.table(root, [photos.row(n, part="train" if n == 0 else "val") for n in range(10)])
+    outcome = train_folder(root, run, "unet-1task")
+    outcome.failed(1, "one image", "--batch-size 2", "--image-size")
+
+
 @pytest.mark.slow
 def test_nothing_else_reaches_a_shell(root: Path, run: Path) -> None:
     """In a process of its own, where libraries could write to stderr past Python."""

@@ -40,6 +40,12 @@ def test_what_cannot_be_compiled() -> None:
     assert "--training.compile false" in line(TorchDynamoException("a graph break"))
 
 
+def test_a_batch_that_batch_norm_cannot_use() -> None:
+    """As torch itself says it: one image, and features of one place."""
+    with pytest.raises(TrainingError, match=r"two images .*--batch-size 2"), explained(CONFIG):
+        torch.nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+
+
 def test_other_errors_are_not_touched() -> None:
     with pytest.raises(ValueError, match="a fault"), explained(CONFIG):
         raise ValueError("a fault")

@@ -15,10 +15,13 @@ from auxseg.errors import TrainingError, first_line
 #: What torch's errors say where another process that trains along has ended.
 _OF_OTHERS = ("gloo/transport", "Connection closed by peer", "Connection reset by peer")
 
+#: What they say of a batch whose features have neither a second image nor a second place.
+_OF_BATCH_NORM = "Expected more than 1 value per channel when training"
+
 
 @contextmanager
 def explained(config: TrainingConfig) -> Iterator[None]:
-    """Raises :class:`TrainingError` for too little memory, and for processes that gave up."""
+    """Raises :class:`TrainingError` for too little memory, processes that gave up, tiny batches."""
     less = "lower --batch-size, --image-size or --width, with another --out"
     if config.checkpointing != "full":
         less = f"--resume with --training.checkpointing full, or {less}"
@@ -30,6 +33,13 @@ def explained(config: TrainingConfig) -> Iterator[None]:
         raise TrainingError(
             f"torch.compile cannot compile the network here ({first_line(cause)}); --resume with "
             "--training.compile false"
+        ) from None
+    except ValueError as error:
+        if _OF_BATCH_NORM not in str(error):
+            raise
+        raise TrainingError(
+            "a batch of one image is too little for batch norm at this size; train on at least two "
+            "images with --batch-size 2 or more, or raise --image-size, with another --out"
         ) from None
     except RuntimeError as error:
         if not isinstance(error, DistError) and not any(sign in str(error) for sign in _OF_OTHERS):
