@@ -77,7 +77,7 @@ def write_folder(dataset: Dataset, numbers: Sequence[int], folder: Path) -> None
         photo = dataset.read(number)
         name = f"{Path(dataset.name(number)).stem}.png"
         Image.fromarray(photo.image).save(made / "images" / name)
-        Image.fromarray(photo.mask).save(made / "masks" / name)
+        Image.fromarray(np.asarray(photo.mask)).save(made / "masks" / name)
     made.rename(folder)
 
 

@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Any
 from auxseg.errors import AuxsegError, DataError, TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from auxseg.api import configure, fit, load, train
+    from auxseg.api import TorchData, configure, fit, load, network, train
 
 __all__ = [
     "AuxsegError",
     "DataError",
+    "TorchData",
     "TrainingError",
     "UsageError",
     "configure",
     "fit",
     "load",
+    "network",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Lightning takes seconds to import; `auxseg --help` need not wait for it.
-    if name in ("configure", "fit", "load", "train"):
+    if name in ("TorchData", "configure", "fit", "load", "network", "train"):
         from auxseg import api
 
         return getattr(api, name)

@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auxseg import assembly
 from auxseg.assembly import CHOICES
 from auxseg.config import Config
 from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_config
 from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
 from auxseg.data.checks import check_root, detect
+from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.kept import is_split_file, read_split
+from auxseg.data.torch_data import TorchData
 from auxseg.errors import UsageError
+from auxseg.models import MultiTaskModel
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
+from auxseg.runs.starting import load_starting_weights
 from auxseg.training.fit import Result
 from auxseg.training.fit import train as run_training
+from auxseg.types import IGNORE_INDEX, ClassNames
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from auxseg.experiments.fit.fit import Fitted
 
-__all__ = ["Predictor", "Result", "configure", "fit", "layered", "load", "train"]
+__all__ = [
+    "Predictor",
+    "TorchData",
+    "Trained",
+    "configure",
+    "fit",
+    "layered",
+    "load",
+    "network",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class Trained(Result):
+    """What training leaves, with a picture for notebooks."""
+
+    def show(self) -> Image.Image:
+        """Photo, truth and prediction of validation photos (:mod:`auxseg.report.show`)."""
+        from auxseg.report.show import picture
+
+        return picture(self.run_dir, self.data)
 
 
 def configure(preset: str, **settings: Any) -> Config:
@@ -33,20 +64,64 @@ def configure(preset: str, **settings: Any) -> Config:
         settings: the short options of the command line with underscores (``image_size=96``),
             options by their last name where only one has it (``lr=3e-4``), or dotted keys
             (``**{"tasks.options.bbox.scale": 10}``). Lists may be lists, tuples or ``"A,B"``.
+            ``data`` also takes datasets of one's own, :class:`TorchData`.
 
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
     """
-    return layered(preset, [keywords(settings)])
+    return layered(preset, [_layer(settings)])
+
+
+def network(
+    preset: str,
+    *,
+    mask_classes: int | Sequence[str],
+    label_classes: int | Sequence[str] = (),
+    **settings: Any,
+) -> MultiTaskModel:
+    """A preset's network for a training loop of one's own: an ordinary ``torch.nn.Module``.
+
+    ``net(images)`` takes float32 (N, 3, H, W) in [0, 1], of any height and width, and gives task →
+    output, before any softmax: (N, K, H, W) of dense tasks, (N, C) of others. Normalisation and
+    padding are inside. Presets that colorize take lightness, (N, 1, H, W).
+
+    It has its starting weights: ``weights="none"`` draws them, ``weights=RUN`` takes those of a
+    trained run as far as they fit; by default the encoder has ImageNet's.
+
+    Fresh batch norms of plain VGG-16 are not calibrated, as there are no images here; they settle
+    in the first steps.
+
+    Args:
+        mask_classes: names of the masks' classes, or how many there are.
+        label_classes: of the images' classes, which the task classification needs.
+        settings: see :func:`configure`; data and training options have no effect.
+
+    Raises:
+        UsageError, DataError: an unknown preset or option, or no such weights.
+    """
+    config = configure(preset, **settings)
+    classes = ClassNames(_names(mask_classes), _names(label_classes))
+    assembly.check(config, classes)
+    tasks = assembly.make_tasks(config, classes)
+    made = assembly.make_model(config, tasks)
+    for message in load_starting_weights(made, config, tasks, data=None):
+        print(message, file=sys.stderr)
+    return made
+
+
+def _names(classes: int | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, int):
+        return tuple(map(str, range(classes)))
+    return tuple(classes)
 
 
 def train(
     preset: str, *, out: str | Path | None = None, resume: bool = False, **settings: Any
-) -> Result:
+) -> Trained:
     """Trains a preset.
 
     ``auxseg.train("mtan-3task", data="shapes", weights="none", epochs=3)`` gives a result with
-    ``run_dir`` and ``metrics`` (of the validation images).
+    ``run_dir``, ``metrics`` (of the validation images) and, for notebooks, ``show()``.
 
     Args:
         out: the run directory; by default ``runs/PRESET``, numbered if that is taken.
@@ -56,28 +131,51 @@ def train(
     """
     if resume and out is None:
         raise UsageError("out: name the run directory to resume")
+    layer = _layer(settings)
     if out is None:
-        if not configure(preset, **settings).training.alone:
+        if not layered(preset, [layer]).training.alone:
             # Every process would look for a free name of its own.
             raise UsageError("out: name a run directory where several processes train together")
         out = _free_directory(preset)
-    config = layered(preset, [keywords(settings)], resumed=out if resume else None)
-    return run_training(config, out, resume=resume, extend=True)
+    config = layered(preset, [layer], resumed=out if resume else None)
+    return Trained(**vars(run_training(config, out, resume=resume, extend=True)))
 
 
-def fit(root: str | Path, *, out: str | Path, minutes: float = 10.0, **settings: Any) -> Fitted:
+def fit(
+    root: str | Path | TorchData, *, out: str | Path, minutes: float = 10.0, **settings: Any
+) -> Fitted:
     """From a folder of photos and masks to a network that can be shipped, in the time given.
 
     ``auxseg.fit("photos", out="runs/photos", minutes=10)`` checks the folder, chooses size and
     length, trains, measures on photos that it held back, exports ONNX and writes the report.
 
     Args:
+        root: the folder, or datasets of one's own.
         settings: see :func:`configure`; what is given is not chosen.
 
     Raises:
         UsageError, DataError, TrainingError: one line each.
     """
-    return fitted(root, out, minutes, keywords(settings))
+    began = time.perf_counter()
+    if isinstance(root, TorchData):
+        settings, root = _of_torch(settings, root)
+    return fitted(root, out, minutes, keywords(settings), began)
+
+
+def _layer(settings: Mapping[str, Any]) -> Layer:
+    """Keyword arguments → options; datasets of one's own become a folder."""
+    data = settings.get("data")
+    if isinstance(data, TorchData):
+        settings, root = _of_torch({k: v for k, v in settings.items() if k != "data"}, data)
+        settings = {**settings, "root": str(root)}
+    return keywords(settings)
+
+
+def _of_torch(settings: Mapping[str, Any], data: TorchData) -> tuple[dict[str, Any], Path]:
+    """The options of a folder that holds these data, and the folder."""
+    place = settings.get("cache_dir")
+    root = data.folder(None if place is None else Path(place).expanduser())
+    return {**settings, "data": Folder.NAME, "ignore_index": IGNORE_INDEX}, root
 
 
 def fitted(

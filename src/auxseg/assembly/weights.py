@@ -95,12 +95,17 @@ def load_published(model: MultiTaskModel, config: Config) -> None:
 
 
 def load_starting_weights(
-    model: MultiTaskModel, path: Path, config: Config, data: Data, tasks: Mapping[str, Task]
+    model: MultiTaskModel,
+    path: Path,
+    config: Config,
+    data: Data | None,
+    tasks: Mapping[str, Task],
 ) -> None:
-    """Loads a file into the encoders; of plain VGG-16 the batch norms are calibrated on images."""
+    """Loads a file into the encoders; of plain VGG-16 the batch norms are calibrated on images,
+    where there are any."""
     state = read_state(path)
     calibrate = [encoder.load(state, path, config.model.grey) for encoder in model.encoders]
-    if not all(calibrate) or not config.model.calibrate:
+    if data is None or not all(calibrate) or not config.model.calibrate:
         return
     batches = list(_calibration_batches(model, config, data, tasks))
     for encoder in model.encoders:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from auxseg.data.decode import from_picture, read_image
 from auxseg.data.fits import Tile
+from auxseg.data.given import as_photo
 from auxseg.devices import pick_device
 from auxseg.errors import DataError
 from auxseg.failures import explained
-from auxseg.predict.arrays import as_photo
 from auxseg.predict.ensemble import Ensemble
 from auxseg.predict.exported import ENDINGS, open_exported
 from auxseg.predict.network import Network, Outputs, RunNetwork
@@ -152,7 +152,7 @@ class Predictor:
 
         Args:
             image: a file, a picture of Pillow's, or an array that
-                :func:`auxseg.predict.arrays.as_photo` takes.
+                :func:`auxseg.data.given.as_photo` takes.
             attention: also keep the attention masks.
             probabilities: also keep what :attr:`Prediction.probabilities` needs.
             seed: see :class:`auxseg.predict.network.Network`.

@@ -25,6 +25,7 @@ from auxseg.runs.directory import RunDirectory
 from auxseg.runs.events import writing_events
 from auxseg.runs.lock import locked
 from auxseg.runs.settings import longer
+from auxseg.runs.starting import load_starting_weights
 from auxseg.tasks import Task
 from auxseg.training.determinism import deterministic
 from auxseg.training.failures import explained
@@ -132,7 +133,7 @@ def _train(
     model = assembly.make_model(config, tasks)
     messages = data.messages
     if checkpoint is None:
-        messages += _load_starting_weights(model, config, data, tasks)
+        messages += load_starting_weights(model, config, tasks, data)
     elif checkpoint != run.last:
         messages += (f"{run.last}: is damaged or missing; going on from {checkpoint}",)
     module, loaders = _module_and_loaders(config, data, tasks, model, trainer)
@@ -158,23 +159,6 @@ def _train(
             run.write_metrics("val", metrics)
             log_result(trainer.loggers, config, metrics)
     return Result(run.path, metrics, data)
-
-
-def _load_starting_weights(
-    model: MultiTaskModel, config: Config, data: assembly.Data, tasks: dict[str, Task]
-) -> tuple[str, ...]:
-    """Loads what ``--weights`` names; returns what to say of it."""
-    path = assembly.starting_weights(config)
-    if path is None:
-        assembly.load_published(model, config)
-        return ()
-    if not path.is_dir():
-        assembly.load_starting_weights(model, path, config, data, tasks)
-        return ()
-    other = RunDirectory(path)
-    other.read_config()  # raises where it is not a run
-    left_out = assembly.load_network(model, other.read_best(), path)
-    return () if left_out is None else (left_out,)
 
 
 def _go_on(loader: DataLoader[Any], checkpoint: Path) -> None:

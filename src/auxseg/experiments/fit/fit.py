@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from auxseg.config import Config
 from auxseg.data.checks import Report
@@ -25,6 +26,7 @@ from auxseg.export import export
 from auxseg.export.formats import need_onnx
 from auxseg.progress import clock_time, duration
 from auxseg.report.page import write_report
+from auxseg.report.show import picture
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import write_text
 from auxseg.runs.measure import Measured, measure_run
@@ -91,6 +93,10 @@ class Fitted:
     lines: tuple[str, ...]
     planned: float
     seconds: float
+
+    def show(self) -> Image.Image:
+        """Photo, truth and prediction of held-back photos (:mod:`auxseg.report.show`)."""
+        return picture(self.run_dir)
 
 
 def fit(asked: Request, out: Path) -> Fitted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from auxseg.data.given import as_photo
 from auxseg.errors import UsageError
-from auxseg.predict.arrays import as_photo
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 

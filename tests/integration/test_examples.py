@@ -1,0 +1,88 @@
+"""The scripts in examples/ run as their users run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from . import photos
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(script: str, *arguments: str | Path, cache: Path) -> str:
+    """Runs a script; what it printed."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "AUXSEG_CACHE": str(cache)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_script_is_listed_and_tested() -> None:
+    scripts = {path.name for path in EXAMPLES.glob("*.py")}
+    listed = set(re.findall(r"^\| `(\w+\.py)`", (EXAMPLES / "README.md").read_text(), re.M))
+    tested = set(re.findall(r"run\(\s*\"(\w+\.py)\"", Path(__file__).read_text(encoding="utf-8")))
+    assert scripts == listed == tested
+
+
+@pytest.mark.thorough
+def test_first_model_and_its_file_alone(tmp_path: Path) -> None:
+    """Fits in a tenth of a minute, of which nothing is left to train: the shortest there is."""
+    pytest.importorskip("onnxruntime")
+    root = photos.folder(tmp_path / "photos", count=12)
+    out = tmp_path / "run"
+    line = ("--minutes", "0.1", "--weights", "none", "--out", out)
+    said = run("first_model.py", root, *line, cache=tmp_path / "cache")
+    assert re.search(r"^average IoU 0\.\d+ ", said, re.M)
+    for name in ("held-out.png", "first-photo.png"):
+        assert min(Image.open(out / name).size) > 30
+    photo = root / "images" / "00.jpg"
+    mask = tmp_path / "mask.png"
+    said = run("onnx_alone.py", out / "model.onnx", photo, "--out", mask, cache=tmp_path)
+    assert np.asarray(Image.open(mask)).shape == (photos.HEIGHT, photos.WIDTH)
+    assert re.search(r"^class 0: [\d.]+%$", said, re.M)
+
+
+@pytest.mark.thorough
+def test_own_dataset(tmp_path: Path) -> None:
+    line = ("--count", "16", "--steps", "2", "--weights", "none", "--out", tmp_path / "run")
+    said = run("own_dataset.py", *line, cache=tmp_path / "cache")
+    assert "unet-3task on " in said
+    assert "16 photos to train on (16 with a mask), 40 to validate on" in said
+    assert re.search(r"^IoU 0\.\d{3}$", said, re.M)
+    assert min(Image.open(tmp_path / "run" / "validation.png").size) > 100
+
+
+def test_own_loop(tmp_path: Path) -> None:
+    said = run("own_loop.py", "--steps", "2", cache=tmp_path)
+    assert re.search(r"^step 2 \{'segmentation': [\d.]+, 'classification': [\d.]+\}$", said, re.M)
+    assert "IoU of the things in 32 new images" in said
+
+
+def test_a_script_of_the_export_page_equals_the_runs_masks(
+    trained: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Of the network that the fixture trained; up to pixels between two classes."""
+    pytest.importorskip("onnxruntime")
+    import auxseg
+    from auxseg.export import export
+
+    model = export(trained, tmp_path / "model.onnx").path
+    photo = photos.write(tmp_path / "a.png", photos.photo(1, 90, 70))
+    mask = tmp_path / "mask.png"
+    run("onnx_alone.py", model, photo, "--out", mask, cache=cache)
+    own = auxseg.load(trained).predict(photo).mask
+    assert own is not None
+    assert (np.asarray(Image.open(mask)) != own).mean() < 0.01
