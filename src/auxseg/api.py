@@ -15,11 +15,11 @@ from auxseg.config import Config
 from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_config
 from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
-from auxseg.data.checks import check_root, detect
-from auxseg.data.datasets.folder.dataset import Folder
+from auxseg.data.checks import Report, check_root, detect
+from auxseg.data.datasets.folder.dataset import GROUPED, Folder
 from auxseg.data.kept import is_split_file, read_split
 from auxseg.data.torch_data import TorchData
-from auxseg.errors import UsageError
+from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
 from auxseg.predict import Predictor, load
 from auxseg.runs.directory import RunDirectory
@@ -212,13 +212,35 @@ def fitted(
         **options,
     )
     report.stop_on_problems(folder)
+    apart: dict[str, Any] = {}
+    if report.leaks and kept is None and split is None and isinstance(report.dataset, Folder):
+        report, apart = _kept_together(report, folder, given, options)
     read = (time.perf_counter() - checked) / max(len(report.findings), 1)
     at = {"data.name": name, "data.root": str(folder)}
 
     def make(chosen: Layer) -> Config:
-        return layered(RECOMMENDED, [{**at, **chosen, **given}])
+        return layered(RECOMMENDED, [{**at, **apart, **chosen, **given}])
 
     return run_fit(Request(report, make, given, minutes, began, read), Path(out))
+
+
+def _kept_together(
+    report: Report, folder: Path, given: Layer, options: Mapping[str, Any]
+) -> tuple[Report, dict[str, Any]]:
+    """The report of a split that holds no photo back that looks like a training photo, and its
+    options; the same report where the user's table says who is held back, or none can be."""
+    seed = given.get("data.split_seed", 0)
+    try:
+        again = check_root(
+            folder, Folder.NAME, split=GROUPED, split_seed=seed, details=True, **options
+        )
+    except DataError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return report, {}
+    if again.leaks:
+        return report, {}
+    print("photos that look alike are kept in one part (--split grouped)")
+    return again, {"data.split": GROUPED}
 
 
 def layered(preset: str, given: Sequence[Layer], resumed: str | Path | None = None) -> Config:

@@ -108,7 +108,7 @@ def test_no_root_no_folder_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"split": "paper"}, "split: 'paper' is not one of masked, stratified"),
+        ({"split": "paper"}, "split: 'paper' is not one of masked, grouped, stratified"),
         ({"split_seed": -1}, "split_seed: -1"),
         ({"ignore_index": 256}, "ignore_index: 256 is not in the range 0 to 255"),
         ({"palette": Path("gone.txt")}, "palette: gone.txt is not a file"),
@@ -360,6 +360,48 @@ def test_stratified_takes_no_notice_of_masks(root: Path) -> None:
     before = Folder(root, "stratified").split()
     after = Folder(masks(root, a=(0, 1)), "stratified").split()
     assert (after, after.notes) == (before, ())
+
+
+def test_photos_that_look_alike_are_kept_in_one_part(tmp_path: Path) -> None:
+    """Twelve scenes, each in six exposures: drawn one by one, they are in two parts or more."""
+    root = tmp_path / "scenes"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for scene in range(12):
+        coarse = np.random.default_rng(scene).integers(0, 200, (5, 5, 3), dtype=np.uint8)
+        photo = np.asarray(Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC))
+        for exposure in range(6):
+            name = f"{exposure}-{scene}.png"
+            brighter = np.clip(photo * (0.7 + 0.06 * exposure), 0, 255).astype(np.uint8)
+            Image.fromarray(brighter).save(root / "images" / name)
+            Image.fromarray((coarse[..., 0] > 99).astype(np.uint8)).resize((64, 64)).save(
+                root / "masks" / name
+            )
+
+    def scenes(split: str) -> list[set[str]]:
+        folder = Folder(root, split)
+        parts = folder.split()
+        return [
+            {folder.name(number).partition("-")[2] for number in part}
+            for part in (parts.train, parts.val, parts.test)
+        ]
+
+    usual, together = scenes("masked"), scenes("grouped")
+    assert usual[0] & usual[1]
+    assert not together[0] & together[1]
+    assert not together[0] & together[2]
+    assert not together[1] & together[2]
+    assert list(map(len, together)) == [7, 3, 2]
+
+
+def test_where_all_photos_look_alike_nothing_can_be_held_back(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(4):
+        Image.new("RGB", (9, 9), (9, 99, 199)).save(tmp_path / "images" / f"{number}.png")
+        Image.fromarray(np.eye(9, dtype=np.uint8)).save(tmp_path / "masks" / f"{number}.png")
+    with pytest.raises(DataError, match=r"--split grouped can hold nothing back.*--split masked"):
+        Folder(tmp_path, "grouped").split()
 
 
 def test_split_column_comes_before_masks(table: Callable[[str], Path]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auxseg.data.splits import FRACTIONS, cut, masked, stratified, subset
+from auxseg.data.splits import FRACTIONS, cut, grouped, masked, stratified, subset
 
 CLASSES = st.lists(st.sampled_from([None, 0, 1, 2, 7]), max_size=120)
 SEEDS = st.integers(0, 2**32)
@@ -176,3 +176,55 @@ def test_subset_depends_on_the_seed() -> None:
 def test_a_negative_number_is_refused() -> None:
     with pytest.raises(ValueError, match="-1"):
         subset([0], -1, 0)
+
+
+@st.composite
+def groups_of_images(draw: st.DrawFn) -> tuple[list[list[int]], list[bool]]:
+    """Up to 200 images, some of them in groups, some with a mask."""
+    count = draw(st.integers(2, 200))
+    group_of = draw(st.lists(st.integers(0, count), min_size=count, max_size=count))
+    has_mask = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    groups: dict[int, list[int]] = {}
+    for number, group in enumerate(group_of):
+        groups.setdefault(group, []).append(number)
+    return [one for one in groups.values() if len(one) > 1], has_mask
+
+
+@given(groups_of_images(), st.integers(0, 3))
+def test_groups_stay_whole(images: tuple[list[list[int]], list[bool]], seed: int) -> None:
+    groups, has_mask = images
+    parts = grouped(groups, has_mask, seed)
+    assert parts == grouped(groups, has_mask, seed)
+    placed = list(chain.from_iterable(parts))
+    assert len(placed) == len(set(placed))
+    part_of = {number: part for part, numbers in enumerate(parts) for number in numbers}
+    for group in groups:
+        assert len({part_of[number] for number in group if number in part_of}) <= 1
+    some = any(has_mask)
+    held_out = {*parts[1], *parts[2]}
+    assert all(has_mask[number] or not some for number in held_out)
+    for number in set(range(len(has_mask))) - set(placed):
+        # What is in no part has no mask, and looks like something that is held out.
+        assert not has_mask[number]
+        (own,) = (group for group in groups if number in group)
+        assert held_out & set(own)
+
+
+@given(st.integers(2, 300), st.integers(0, 3))
+def test_without_groups_the_shares_are_those_of_masked(count: int, seed: int) -> None:
+    alone = [len(part) for part in grouped([], [True] * count, seed)]
+    usual = [len(part) for part in masked([None] * count, [True] * count, seed)]
+    assert all(abs(a - b) <= 1 for a, b in zip(alone, usual, strict=True))
+    assert usual[2] or not alone[2]
+
+
+def test_groups_of_six_are_cut_as_nearly_as_they_can_be() -> None:
+    """Twenty tiles in six exposures each: 12, 4 and 4 of them."""
+    groups = [list(range(6 * n, 6 * n + 6)) for n in range(20)]
+    draws = [grouped(groups, [True] * 120, seed) for seed in range(2)]
+    assert [[len(part) for part in parts] for parts in draws] == [[72, 24, 24]] * 2
+    assert draws[0] != draws[1]
+
+
+def test_a_group_that_is_most_of_all_is_trained_on() -> None:
+    assert grouped([list(range(90))], [True] * 100, seed=0)[0][:90] == tuple(range(90))

@@ -194,3 +194,27 @@ def test_the_time_is_measured_here(tmp_path: Path) -> None:
     assert "announced" in outcome.out
     rows = RunDirectory(tmp_path / "run").read_history()
     assert 1 <= len(rows) <= 10
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "masked"}], ids=["drawn", "said"])
+def test_photos_that_look_alike_are_kept_in_one_part(
+    options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty photos, each of them there three times: unless told otherwise, no copy is measured."""
+    root = photos.folder(tmp_path / "photos", count=20)
+    for folder in ("images", "masks"):
+        for file in sorted((root / folder).iterdir()):
+            for copy in ("a", "b"):
+                shutil.copy(file, file.with_stem(f"{copy}-{file.stem}"))
+    asked = []
+    monkeypatch.setattr(module, "fit", lambda request, out: asked.append(request))
+    package.fit(root, out=tmp_path / "run", minutes=1, **options)
+    (request,) = asked
+    split, name = request.report.split, request.report.dataset.name
+    trained, measured = (
+        {name(number).rpartition("-")[2] for number in part}
+        for part in (split.train, (*split.val, *split.test))
+    )
+    assert bool(trained & measured) == bool(options)
+    expected = options.get("split", "grouped")
+    assert request.configure({}).data.split == expected

@@ -184,7 +184,7 @@ def open_data(
         {number: int(values[number]) for number in parts}
         for values in (arrays.digests, arrays.prints)
     )
-    copies = copies_of_training_images(digests, prints, split, dataset.name)
+    copies = copies_of_training_images(digests, prints, split, dataset.name, dataset.mend_copies)
     unlabelled, further = _open_unlabelled(config, dataset, fit, arrays, split, opened)
     messages = (*dataset.notes, *named.notes, *arrays.problems, *arrays.notes, *copies, *further)
     primary, others = _streams(config, split.train, Reader(arrays, masks))

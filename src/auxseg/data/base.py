@@ -66,6 +66,11 @@ class Dataset(ABC):
         return False
 
     @property
+    def mend_copies(self) -> str:
+        """What a user can do so that images that look alike are in one part."""
+        return "put each group into one part"
+
+    @property
     def classes(self) -> ClassNames:
         return ClassNames(self.mask_classes, self.label_classes)
 

@@ -37,6 +37,7 @@ class Report:
         problems: one line each, naming the file; empty if all is well.
         notes: the data set's own observations, and its split's.
         findings: of every image, by its number.
+        leaks: whether images that are measured look like training images.
     """
 
     dataset: Dataset
@@ -45,6 +46,7 @@ class Report:
     counts: Mapping[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    leaks: bool = False
 
     def stop_on_problems(self, root: Path) -> None:
         """Raises DataError with the first problem, and how to see the others."""
@@ -106,6 +108,7 @@ def check(
     findings = look_at_all(dataset, details=details)
     found = [finding.problem for finding in findings if finding.problem is not None]
     split = dataset.split() if kept is None else named_split(dataset, kept).split
+    copies, leaks = _copies(dataset, findings, split)
     # A broken file may be met in construction and again in reading.
     known = tuple(dict.fromkeys([*problems, *found]))
     return Report(
@@ -117,8 +120,10 @@ def check(
             *dataset.notes,
             *split.notes,
             *dark([finding.brightest for finding in findings if finding.readable]),
-            *_copies(dataset, findings, split),
+            *copies,
+            *leaks,
         ),
+        leaks=bool(leaks),
     )
 
 
@@ -158,8 +163,10 @@ def _lacking(dataset: Dataset, findings: Sequence[Finding], split: Split) -> tup
     )
 
 
-def _copies(dataset: Dataset, findings: Sequence[Finding], split: Split) -> list[str]:
-    """What to say of images that are there several times, or nearly."""
+def _copies(
+    dataset: Dataset, findings: Sequence[Finding], split: Split
+) -> tuple[list[str], list[str]]:
+    """What to say of images that are there several times, or nearly; and of those in two parts."""
     readable = {n: one for n, one in enumerate(findings) if one.digest is not None}
     digests = {number: one.digest for number, one in readable.items() if one.digest is not None}
     prints = {number: one.print for number, one in readable.items()}
@@ -173,7 +180,8 @@ def _copies(dataset: Dataset, findings: Sequence[Finding], split: Split) -> list
             first = ", ".join(dataset.name(number) for number in together[0][:3])
             count = sum(map(len, together))
             found.append(f"{count} images {what}, in {len(together)} groups (first: {first})")
-    return [*found, *copies_of_training_images(digests, prints, split, dataset.name)]
+    told = copies_of_training_images(digests, prints, split, dataset.name, dataset.mend_copies)
+    return found, told
 
 
 def _count(dataset: Dataset, findings: Sequence[Finding], split: Split) -> dict[str, str]:

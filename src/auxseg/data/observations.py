@@ -49,6 +49,7 @@ def copies_of_training_images(
     prints: Mapping[int, int],
     split: Split,
     name: Callable[[int], str],
+    mend: str,
 ) -> list[str]:
     """What to say of images that are both trained on and measured, or nearly.
 
@@ -56,6 +57,7 @@ def copies_of_training_images(
         digests: image number → :func:`digest`, of the readable images.
         prints: image number → :func:`~auxseg.data.likeness.fingerprint`, of the same.
         name: image number → file name.
+        mend: what brings them into one part.
     """
     trained = {digests[number]: number for number in split.train if number in digests}
     train_prints = {number: prints[number] for number in split.train if number in prints}
@@ -74,6 +76,6 @@ def copies_of_training_images(
             found.append(
                 f"{len(twins)} of {len(getattr(split, part))} {part} images {are} (first: "
                 f"{name(one)} is {same} {name(twins[one])}): they make every metric look better "
-                "than it is; remove the copies, or put each group into one part"
+                f"than it is; remove the copies, or {mend}"
             )
     return found

@@ -109,6 +109,44 @@ def masked(
     return [tuple(sorted((*train, *bare))), val_part, test]
 
 
+def grouped(
+    groups: Sequence[Sequence[int]], has_mask: Sequence[bool], seed: int
+) -> list[tuple[int, ...]]:
+    """As :func:`masked`, with every group whole in one part, and not by class.
+
+    The groups are dealt out, the largest first and equal ones in random order, each to the part
+    that lacks most images. So the parts' sizes may be off by as much as groups are large.
+
+    Args:
+        groups: images that belong together; every other image is a group by itself.
+        has_mask: whether each image has a mask; where none has, all are dealt out alike.
+
+    Returns:
+        Three ascending tuples. Images without a mask whose group is held out are in none of them.
+
+    >>> grouped([[0, 1, 2]], [True] * 5, seed=0)
+    [(0, 1, 2), (3, 4), ()]
+    """
+    counts = np.asarray(has_mask if any(has_mask) else [True] * len(has_mask))
+    together = {number for group in groups for number in group}
+    single = [[number] for number in range(len(counts)) if number not in together]
+    units = [list(group) for group in (*groups, *single)]
+    sizes = np.array([int(counts[unit].sum()) for unit in units], dtype=int)
+    total = int(counts.sum())
+    wanted = np.array(FRACTIONS) * total
+    if total < ENOUGH_MASKS:
+        val = min(VALIDATION_MASKS, total // 2)
+        wanted = np.array([total - val, val, 0.0])
+    order = _generator(seed, NO_LABEL, purpose=2).permutation(len(units))
+    parts: list[list[int]] = [[], [], []]
+    for position in sorted(order.tolist(), key=lambda position: -sizes[position]):
+        unit, size = units[position], sizes[position]
+        part = int(np.argmax(np.round(wanted, 9))) if size else 0
+        wanted[part] -= size
+        parts[part] += unit if part == 0 else [number for number in unit if counts[number]]
+    return [tuple(sorted(part)) for part in parts]
+
+
 def subset(labels: Sequence[int | None], n: int, seed: int) -> tuple[int, ...]:
     """Draws ``n`` of the numbers 0 … len(labels)−1, each class in proportion.
 

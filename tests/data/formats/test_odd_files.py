@@ -64,6 +64,30 @@ def test_black_and_white_with_values_between(changed: str, tmp_path: Path) -> No
         assert (found == (masks[name] > 0))[~edge].all()
 
 
+def test_the_border_of_a_tiny_thing(tmp_path: Path) -> None:
+    """So few pixels that each value between black and white occurs once; a class has many of one.
+
+    As in public masks of defects of 20 pixels (abin24/Magnetic-tile-defect-datasets).
+    """
+    root = tmp_path / "labels"
+    masks = black_white(root)
+    first, second, *_ = masks
+    tiny, classes = masks[first] * 0, masks[second].copy()
+    tiny[10:15, 20:24] = 255
+    tiny[9, 20:24] = (13, 44, 146, 208)
+    classes[:5] = 7
+    sources.write_pictures(root, {**masks, first: tiny, second: classes})
+    done = convert(root, tmp_path / "out")
+    assert done.format == "black-white"
+    assert first in told(done, "repaired")
+    assert "holds [7] beside black and white" in told(done, "unreadable")
+    found = masks_of(done.out)
+    expected = (tiny >= 128).astype(np.uint8)
+    np.testing.assert_array_equal(found[first], expected)
+    assert expected.sum() == 22
+    assert second not in found
+
+
 def test_colours_of_a_jpeg(tmp_path: Path) -> None:
     """Classes are found; what lies between them is not labelled and never a third class."""
     root = tmp_path / "labels"

@@ -25,6 +25,8 @@ _MANY = 16
 _FEW = 0.1
 #: where an end is so wide.
 _END = 32
+#: Those of a tiny thing have at least so many, and each of them on so few pixels on average.
+_SEVERAL, _EACH = 3, 4
 
 
 def grey_values(picture: Image.Image) -> np.ndarray | None:
@@ -107,8 +109,13 @@ def is_black_and_white(values: np.ndarray) -> bool:
     between = present[(present > 0) & (present < 255)]
     if not between.size:
         return bool(pixels[255])
+    if not pixels[256 - _END :].sum():
+        return False
     away = pixels[_END : 256 - _END].sum() / pixels.sum()
-    return bool(between.size >= _MANY and away <= _FEW and pixels[256 - _END :].sum())
+    blurred = between.size >= _MANY and away <= _FEW
+    # The border of a tiny thing has few pixels, each of another value; a class has many of one.
+    scattered = between.size >= _SEVERAL and pixels[between].sum() <= _EACH * between.size
+    return bool(blurred or scattered)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.boxes import relative_box
 from auxseg.data.datasets.folder import scan
+from auxseg.data.datasets.folder.alike import look_alikes
 from auxseg.data.datasets.folder.files import find_files
 from auxseg.data.datasets.folder.labels import LabelTable, Row, read_labels
 from auxseg.data.datasets.folder.masks import (
@@ -23,9 +25,12 @@ from auxseg.data.decode import is_turned, read_image, stretch
 from auxseg.data.files import IMAGE_ENDINGS, is_image, list_files
 from auxseg.data.options import checked_seed, checked_split, existing_root
 from auxseg.data.problems import DataProblemsError
-from auxseg.data.splits import ENOUGH_MASKS, masked, stratified
+from auxseg.data.splits import ENOUGH_MASKS, grouped, masked, stratified
 from auxseg.errors import DataError, UsageError
 from auxseg.types import Sample
+
+#: The split that keeps photos that look alike together.
+GROUPED = "grouped"
 
 
 class Folder(Dataset):
@@ -43,9 +48,11 @@ class Folder(Dataset):
         root: the folder.
         split: ``masked``: only photos with a mask are validated and tested on, and all others
             are trained on; 60/20/20 of 50 masks or more, of fewer 10 (at most half) validate and
-            there is no test part (:func:`~auxseg.data.splits.masked`). ``stratified``: 60/20/20
-            of all photos, masks or not. Both draw by class with ``split_seed``, unless labels.csv
-            has a column split, which then decides.
+            there is no test part (:func:`~auxseg.data.splits.masked`). ``grouped``: the same, with
+            photos that look alike in one part (:func:`~auxseg.data.splits.grouped`).
+            ``stratified``: 60/20/20 of all photos, masks or not. The first and the last draw by
+            class. All draw with ``split_seed``, unless labels.csv has a column split, which then
+            decides.
         ignore_index: the class index in the masks' files (with a palette: the number of its line,
             from 0) that means "not labelled".
         palette: a palette file elsewhere than ``palette.txt``.
@@ -57,7 +64,7 @@ class Folder(Dataset):
     """
 
     NAME: ClassVar[str] = "folder"
-    SPLITS: ClassVar[tuple[str, ...]] = ("masked", "stratified")
+    SPLITS: ClassVar[tuple[str, ...]] = ("masked", GROUPED, "stratified")
     IMAGE_SIZE: ClassVar[int] = 256
     LAYOUT: ClassVar[str] = f"images/ or image files ({', '.join(IMAGE_ENDINGS)})"
 
@@ -128,8 +135,26 @@ class Folder(Dataset):
         if self._split == "stratified":
             return Split(*stratified(labels, self._seed))
         has_mask = [mask is not None for mask in self._masks]
-        train, val, test = masked(labels, has_mask, self._seed)
+        if self._split == GROUPED:
+            train, val, test = grouped(self._look_alikes, has_mask, self._seed)
+            if not val or not train:
+                raise DataError(
+                    f"{self.root}: --split {GROUPED} can hold nothing back, as too many photos "
+                    "look alike; take photos of further things, or --split masked"
+                )
+        else:
+            train, val, test = masked(labels, has_mask, self._seed)
         return Split(train, val, test, notes=_about_few_masks(sum(has_mask), len(val)))
+
+    @cached_property
+    def _look_alikes(self) -> list[list[int]]:
+        return look_alikes(self._images)
+
+    @property
+    def mend_copies(self) -> str:
+        if self._has_parts:
+            return "put each group into one part, in the column split of labels.csv"
+        return f"keep each group in one part: --split {GROUPED}"
 
     def options_key(self) -> str:
         # Which classes there are may depend on all masks, not only on an image's own.
