@@ -22,6 +22,7 @@ from auxseg.cli.predict import predict
 from auxseg.cli.presets import presets
 from auxseg.cli.report import report
 from auxseg.cli.reproduce import reproduce
+from auxseg.cli.serve import serve
 from auxseg.cli.study import study
 from auxseg.cli.train import train
 from auxseg.errors import AuxsegError, Preempted, UsageError
@@ -31,7 +32,20 @@ __all__ = ["VERBS", "main"]
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     verb.__name__: verb
     for verb in (
-        *(presets, fit, train, evaluate, predict, report, reproduce, study, data, export, bench),
+        *(
+            presets,
+            fit,
+            train,
+            evaluate,
+            predict,
+            report,
+            reproduce,
+            study,
+            data,
+            export,
+            serve,
+            bench,
+        ),
     )
 }
 

@@ -103,6 +103,15 @@ class Folder(Dataset):
     def recognises(cls, root: Path) -> bool:
         return (root / "images").is_dir() or any(map(is_image, list_files(root)))
 
+    @property
+    def mask_format(self) -> MaskFormat:
+        """How its masks are written."""
+        return self._format
+
+    def photo(self, index: int) -> Path:
+        """The file of an image."""
+        return self._images[index]
+
     def __len__(self) -> int:
         return len(self._images)
 

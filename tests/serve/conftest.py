@@ -1,0 +1,60 @@
+"""A tiny trained network, and the application around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import auxseg
+from auxseg.predict import load
+
+pytest.importorskip("fastapi")
+
+from auxseg.serve.answers import Served
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The run directory of an MTAN that was trained for an epoch on ``shapes``."""
+    out = tmp_path_factory.mktemp("serve") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUXSEG_CACHE", str(tmp_path_factory.getbasetemp() / "auxseg-cache"))
+        auxseg.train(
+            "mtan-3task",
+            out=out,
+            epochs=1,
+            image_size=32,
+            width=0.05,
+            weights="none",
+            accelerator="cpu",
+            **{"data.options": {"train": 20, "val": 8, "test": 8}},
+        )
+        yield out
+
+
+@pytest.fixture(scope="session")
+def served(run: Path) -> Served:
+    return Served("tiny", load(run, "cpu"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five photos of different sizes, the first with a mask; classes as the network has them."""
+    root = tmp_path / "photos"
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    for number in range(5):
+        Image.fromarray(photo(number)).save(root / "images" / f"{number}.png")
+    Image.fromarray(np.eye(*photo(0).shape[:2], dtype=np.uint8)).save(root / "masks" / "0.png")
+    (root / "classes.txt").write_text("background\nanimal\n", encoding="utf-8")
+    return root
+
+
+def photo(number: int) -> np.ndarray:
+    """uint8 (30 + n, 40, 3)."""
+    draw = np.random.default_rng(number)
+    return draw.integers(0, 256, (30 + number, 40, 3), dtype=np.uint8)
