@@ -69,7 +69,7 @@ $(BIN)/python:
 # `make TORCH=torch install` leaves the choice to pip.
 $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet "$(TORCH)"
-	$(BIN)/pip install --quiet --editable ".[export]"
+	$(BIN)/pip install --quiet --editable ".[export,serve]"
 	touch $@
 
 $(VENV)/installed-encoders: pyproject.toml | $(VENV)/installed-dev

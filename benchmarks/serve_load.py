@@ -60,9 +60,10 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
                 seen[str(answer.status_code)] += 1
                 if answer.status_code == 503:
                     await asyncio.sleep(float(answer.headers["retry-after"]))
+                if answer.status_code != 200:
                     continue
                 seconds.append(time.monotonic() - began)
-                seen["another's"] += answer.json()["mask"] != alone[number]
+                seen["mixed up"] += answer.json()["mask"] != alone[number]
 
         async def health() -> None:
             while time.monotonic() < end:
@@ -76,12 +77,12 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
         slow = [asyncio.create_task(drip(address, end)) for _ in range(SLOW)]
         await asyncio.gather(*(one(number) for number in range(given.clients)), health())
         await asyncio.gather(*slow, return_exceptions=True)
-    sent = seen["200"] + seen["503"]
+    sent = sum(count for status, count in seen.items() if status.isdecimal())
     print(
         f"{given.clients} clients and {SLOW} slow ones, {given.seconds:g} s: {sent} sent, "
         f"{seen['200']} answered (median {median(seconds):.2f} s), {seen['503']} told to come "
         f"again, {sent - seen['200'] - seen['503']} other; answers of another's photo: "
-        f"{seen["another's"]}; slowest healthz {seen['slowest healthz, ms']} ms; resident memory "
+        f"{seen['mixed up']}; slowest healthz {seen['slowest healthz, ms']} ms; resident memory "
         f"at most {peak(pid):.2f} GB, {before:.2f} GB before"
     )
 
