@@ -32,7 +32,9 @@ def all_tasks(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("onnx") / "all.onnx"
     outcome = auxseg("export", trained, "--tasks", ",".join(TASKS), "--out", file).succeeded()
     assert outcome.err == ""
-    first, second, third = outcome.out.splitlines()
+    waiting, first, second, third, following = outcome.out.splitlines()
+    assert "about 20 seconds" in waiting
+    assert following == f"next: auxseg predict {file} PHOTOS --out predictions"
     assert "segmentation, classification, bbox" in first
     assert "parameters" in second
     assert "largest difference" in third

@@ -1,4 +1,4 @@
-"""The commands at the beginning of the README, in order, on thirty masks: nothing more is needed."""
+"""The commands at the beginning of the README, in order, on thirty masks: no more is needed."""
 
 from __future__ import annotations
 

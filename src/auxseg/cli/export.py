@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from auxseg.config.command_line import verb_parser
+from auxseg.errors import UsageError
+
+#: The format that is a folder.
+HUB = "hub"
 
 
 def export(arguments: Sequence[str]) -> int:
@@ -16,11 +22,14 @@ def export(arguments: Sequence[str]) -> int:
 
     parser = verb_parser("export", export, "auxseg export runs/photos --out photos.onnx")
     parser.add_argument("run", help="a run directory")
-    parser.add_argument("--out", required=True, help="the file: NAME.onnx or NAME.pt2")
+    parser.add_argument(
+        "--out", required=True, help="the file, NAME.onnx or NAME.pt2; the folder of --format hub"
+    )
     parser.add_argument(
         "--format",
         default="onnx",
-        help=f"{' or '.join(FORMATS)} (a program of torch.export, NAME.pt2)",
+        help=f"{', '.join(FORMATS)} (a program of torch.export, NAME.pt2) or hub (a folder with "
+        "config.json, model.safetensors and a card, which auxseg.load takes)",
     )
     parser.add_argument(
         "--tasks",
@@ -39,6 +48,8 @@ def export(arguments: Sequence[str]) -> int:
         "--root", needs="--int8", help="where the run's data lie now, if moved (--int8)"
     )
     parsed = parser.parse(arguments)
+    if parsed.format == HUB:
+        return _to_hub(parsed)
     found = write(
         parsed.run,
         parsed.out,
@@ -50,6 +61,20 @@ def export(arguments: Sequence[str]) -> int:
     )
     print(_describe(found))
     print(f"next: auxseg predict {shlex.quote(str(found.path))} PHOTOS --out predictions")
+    return 0
+
+
+def _to_hub(parsed: argparse.Namespace) -> int:
+    """The whole network, as it is."""
+    from auxseg.export.hub import CARD, export_hub
+    from auxseg.runs.directory import RunDirectory
+
+    for name in ("tasks", "int8"):
+        if getattr(parsed, name):
+            raise UsageError(f"--{name}: has no effect with --format hub, which keeps all")
+    out, size = export_hub(RunDirectory(parsed.run), Path(parsed.out))
+    print(f"{out}: the whole network, {size / 1e6:.1f} MB")
+    print(f"next: complete {out / CARD}, then share the folder")
     return 0
 
 

@@ -17,6 +17,7 @@ from auxseg.data.fits import Fit
 from auxseg.models.attention import AttentionMask, recorded_attention
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import file_checksum
+from auxseg.runs.hub import HubFolder, is_hub_folder
 from auxseg.runs.network import load_model
 from auxseg.tasks import Task
 from auxseg.types import LabelledImages
@@ -78,16 +79,22 @@ class Network(ABC):
 
 
 class RunNetwork(Network):
-    """A run directory's best weights.
+    """A run directory's best weights, or those of a folder of ``auxseg export --format hub``.
 
     Raises:
         DataError: no run, or one without weights.
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
-        run = RunDirectory(path)
-        config, classes = run.read_config()
-        self.model, tasks = load_model(run, config, classes)
+        if is_hub_folder(path):
+            hub = HubFolder.read(path)
+            config, weights = hub.config, hub.weights
+            self.model, tasks = hub.load()
+        else:
+            run = RunDirectory(path)
+            config, classes = run.read_config()
+            weights = run.best
+            self.model, tasks = load_model(run, config, classes)
         self.tasks = answering(tasks)
         self.model.to(device)
         self.device, self.preset = device, config.preset
@@ -95,7 +102,7 @@ class RunNetwork(Network):
         self.fit = make_fit(config)
         self.stride = self.model.stride
         self.attentive = any(isinstance(one, AttentionMask) for one in self.model.modules())
-        self.checksum = file_checksum(run.best)
+        self.checksum = file_checksum(weights)
 
     def __call__(
         self, images: Tensor, *, attention: bool = False, seed: int | None = None

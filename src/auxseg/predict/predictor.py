@@ -20,6 +20,7 @@ from auxseg.errors import DataError
 from auxseg.failures import explained
 from auxseg.predict.ensemble import Ensemble
 from auxseg.predict.exported import ENDINGS, open_exported
+from auxseg.predict.hub import fetched, is_hub_name
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.runs.averaging import ONCE, parse_looks
 from auxseg.runs.tiles import Decided, look_by_tiles
@@ -312,7 +313,9 @@ def load(
     """Loads a run or an exported file: ``auxseg.load("runs/pets").predict("cat.jpg").mask``.
 
     Args:
-        path: a run directory, or a file of ``auxseg export`` (``.onnx``, ``.pt2``).
+        path: a run directory, what ``auxseg export`` wrote (``.onnx``, ``.pt2``, or a folder), or
+            the name of such a folder on Hugging Face's hub, ``owner/name``, where huggingface_hub
+            is installed. The network is asked only for what is no path here.
         accelerator: auto, cpu, gpu or mps. An ONNX file runs on the GPU where onnxruntime was
             installed with one, else on the CPU.
         others: further runs or files, whose answers are averaged with this one's.
@@ -333,4 +336,6 @@ def load(
 def _open(path: Path, device: torch.device) -> Network:
     if path.suffix in ENDINGS and not path.exists():
         raise DataError(f"{path}: no such file")
+    if not path.exists() and is_hub_name(str(path)):
+        path = fetched(str(path))
     return open_exported(path, device) if path.is_file() else RunNetwork(path, device)
