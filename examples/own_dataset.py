@@ -1,4 +1,4 @@
-"""A PyTorch ``Dataset`` of one's own, trained on as a folder of photos would be.
+"""Your own PyTorch ``Dataset``, trained on as a folder of photos would be.
 
     python examples/own_dataset.py --out runs/discs
 

@@ -1,4 +1,4 @@
-"""A multi-task network as a plain ``nn.Module`` in a training loop of one's own.
+"""A multi-task network as a plain ``nn.Module`` in your own training loop.
 
     python examples/own_loop.py --steps 200
 
@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, default_collate
 
 import auxseg
 
+#: The first of the images that are measured on: training never gets that far.
+NEVER_SEEN = 1_000_000_000
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -25,7 +28,7 @@ def main() -> None:
     parser.add_argument("--weights", default="none", help="imagenet, or a file of weights")
     given = parser.parse_args()
 
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # the order of the images; the weights are drawn with seed=
     net = auxseg.network(
         "mtan-unet-3task",
         names=("segmentation", "classification"),  # without the box
@@ -50,7 +53,7 @@ def main() -> None:
 
     net.eval()
     with torch.inference_mode():
-        batch = _collate([Discs(32, first=10_000)[n] for n in range(32)])
+        batch = _collate([Discs(32, first=NEVER_SEEN)[n] for n in range(32)])
         outputs = net(batch["image"], ["segmentation"])  # what only others need is not computed
     found = outputs["segmentation"].argmax(1)
     both = ((found == 1) & (batch["mask"] == 1)).sum() / ((found == 1) | (batch["mask"] == 1)).sum()

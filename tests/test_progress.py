@@ -40,6 +40,17 @@ def test_a_log_gets_a_line_now_and_then(
     assert line == "reading photos: 300 of 600, 10.0 per second, 30 s left"
 
 
+def test_slow_things_are_told_by_the_piece(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    for _ in tracked(range(3), "measuring", 3):
+        now[0] += 40
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == "measuring: 1 of 3, 40 s each, 1 min 20 s left"
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.5])
 def test_a_bar_appears_where_it_takes_long(
     seconds: float, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

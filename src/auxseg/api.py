@@ -15,7 +15,7 @@ from auxseg.config import Config
 from auxseg.config.parsing import Layer, concerning, keywords, overlay, to_config
 from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
-from auxseg.data.checks import Report, check_root, detect
+from auxseg.data.checks import Report, check, check_root, detect
 from auxseg.data.datasets.folder.dataset import GROUPED, Folder
 from auxseg.data.kept import is_split_file, read_split
 from auxseg.data.torch_data import TorchData
@@ -54,7 +54,7 @@ class Trained(Result):
         """Photo, truth and prediction of validation photos (:mod:`auxseg.report.show`)."""
         from auxseg.report.show import picture
 
-        return picture(self.run_dir, self.data)
+        return picture(self.run_dir, opened=self.data)
 
 
 def configure(preset: str, **settings: Any) -> Config:
@@ -64,7 +64,7 @@ def configure(preset: str, **settings: Any) -> Config:
         settings: the short options of the command line with underscores (``image_size=96``),
             options by their last name where only one has it (``lr=3e-4``), or dotted keys
             (``**{"tasks.options.bbox.scale": 10}``). Lists may be lists, tuples or ``"A,B"``.
-            ``data`` also takes datasets of one's own, :class:`TorchData`.
+            ``data`` also takes datasets of PyTorch, :class:`TorchData`.
 
     Raises:
         UsageError: an unknown preset, option or value; says what is allowed.
@@ -79,7 +79,7 @@ def network(
     label_classes: int | Sequence[str] = (),
     **settings: Any,
 ) -> MultiTaskModel:
-    """A preset's network for a training loop of one's own: an ordinary ``torch.nn.Module``.
+    """A preset's network for your own training loop: an ordinary ``torch.nn.Module``.
 
     ``net(images)`` takes float32 (N, 3, H, W) in [0, 1], of any height and width, and gives task →
     output, before any softmax: (N, K, H, W) of dense tasks, (N, C) of others. Normalisation and
@@ -94,13 +94,16 @@ def network(
     Args:
         mask_classes: names of the masks' classes, or how many there are.
         label_classes: of the images' classes, which the task classification needs.
-        settings: see :func:`configure`; data and training options have no effect.
+        settings: see :func:`configure`; of the training options ``seed`` draws the weights, and
+            the others have no effect.
 
     Raises:
         UsageError, DataError: an unknown preset or option, or no such weights.
     """
     config = configure(preset, **settings)
-    classes = ClassNames(_names(mask_classes), _names(label_classes))
+    classes = ClassNames(
+        _names("mask_classes", mask_classes), _names("label_classes", label_classes)
+    )
     assembly.check(config, classes)
     tasks = assembly.make_tasks(config, classes)
     made = assembly.make_model(config, tasks)
@@ -109,7 +112,9 @@ def network(
     return made
 
 
-def _names(classes: int | Sequence[str]) -> tuple[str, ...]:
+def _names(key: str, classes: int | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, str):
+        raise UsageError(f"{key}: is a text, {classes!r}; give a list of names, or how many")
     if isinstance(classes, int):
         return tuple(map(str, range(classes)))
     return tuple(classes)
@@ -132,6 +137,8 @@ def train(
     if resume and out is None:
         raise UsageError("out: name the run directory to resume")
     layer = _layer(settings)
+    if resume and out is not None:
+        _check_same(settings.get("data"), layer, out)
     if out is None:
         if not layered(preset, [layer]).training.alone:
             # Every process would look for a free name of its own.
@@ -150,32 +157,52 @@ def fit(
     length, trains, measures on photos that it held back, exports ONNX and writes the report.
 
     Args:
-        root: the folder, or datasets of one's own.
+        root: the folder, or datasets of PyTorch.
         settings: see :func:`configure`; what is given is not chosen.
 
     Raises:
         UsageError, DataError, TrainingError: one line each.
     """
     began = time.perf_counter()
+    layer = keywords(settings)
     if isinstance(root, TorchData):
-        settings, root = _of_torch(settings, root)
-    return fitted(root, out, minutes, keywords(settings), began)
+        layer = _of_torch(layer, data := root)
+        _check_same(data, layer, out)
+        root = str(layer["data.root"])
+    return fitted(root, out, minutes, layer, began)
 
 
 def _layer(settings: Mapping[str, Any]) -> Layer:
-    """Keyword arguments → options; datasets of one's own become a folder."""
+    """Keyword arguments → options; datasets of PyTorch become a folder."""
     data = settings.get("data")
-    if isinstance(data, TorchData):
-        settings, root = _of_torch({k: v for k, v in settings.items() if k != "data"}, data)
-        settings = {**settings, "root": str(root)}
-    return keywords(settings)
+    if not isinstance(data, TorchData):
+        return keywords(settings)
+    layer = keywords({key: value for key, value in settings.items() if key != "data"})
+    return _of_torch(layer, data)
 
 
-def _of_torch(settings: Mapping[str, Any], data: TorchData) -> tuple[dict[str, Any], Path]:
-    """The options of a folder that holds these data, and the folder."""
-    place = settings.get("cache_dir")
-    root = data.folder(None if place is None else Path(place).expanduser())
-    return {**settings, "data": Folder.NAME, "ignore_index": IGNORE_INDEX}, root
+def _of_torch(layer: Layer, data: TorchData) -> dict[str, Any]:
+    """Options, with the folder that holds these data."""
+    for key in ("data.root", "data.ignore_index", "data.name"):
+        if key in layer:
+            raise UsageError(f"{key}: has no effect on datasets of PyTorch")
+    place = layer.get("data.cache_dir")
+    root = data.folder(None if place is None else Path(str(place)).expanduser())
+    own = {"data.name": Folder.NAME, "data.root": str(root), "data.ignore_index": IGNORE_INDEX}
+    return {**layer, **own}
+
+
+def _check_same(data: Any, layer: Layer, out: str | Path) -> None:
+    """Raises UsageError where a run that goes on is given other datasets than before."""
+    run = RunDirectory(out)
+    if not isinstance(data, TorchData) or not run.config_file.is_file():
+        return
+    before = Path(str(run.read_config()[0].data.root)).name
+    if before != Path(str(layer["data.root"])).name:
+        raise UsageError(
+            f"data: is not what {out} was started with: an image, a label or a part differs (is "
+            "the division into train and val drawn anew?); choose another out"
+        )
 
 
 def fitted(
@@ -212,10 +239,10 @@ def fitted(
         **options,
     )
     report.stop_on_problems(folder)
-    apart: dict[str, Any] = {}
-    if report.leaks and kept is None and split is None and isinstance(report.dataset, Folder):
-        report, apart = _kept_together(report, folder, given, options)
     read = (time.perf_counter() - checked) / max(len(report.findings), 1)
+    apart: dict[str, Any] = {}
+    if report.leaks and kept is None and split is None:
+        report, apart = _kept_together(report, given, options)
     at = {"data.name": name, "data.root": str(folder)}
 
     def make(chosen: Layer) -> Config:
@@ -225,21 +252,24 @@ def fitted(
 
 
 def _kept_together(
-    report: Report, folder: Path, given: Layer, options: Mapping[str, Any]
+    report: Report, given: Layer, options: Mapping[str, Any]
 ) -> tuple[Report, dict[str, Any]]:
     """The report of a split that holds no photo back that looks like a training photo, and its
     options; the same report where the user's table says who is held back, or none can be."""
+    dataset = report.dataset
+    if not isinstance(dataset, Folder) or not dataset.drawn:
+        return report, {}
     seed = given.get("data.split_seed", 0)
     try:
-        again = check_root(
-            folder, Folder.NAME, split=GROUPED, split_seed=seed, details=True, **options
+        again = check(Folder(dataset.root, GROUPED, seed, **options), findings=report.findings)
+    except DataError:
+        print(
+            "warning: nearly all photos look alike, so that validation photos look like training "
+            "photos: the IoU will look better than it is",
+            file=sys.stderr,
         )
-    except DataError as error:
-        print(f"warning: {error}", file=sys.stderr)
         return report, {}
-    if again.leaks:
-        return report, {}
-    print("photos that look alike are kept in one part (--split grouped)")
+    print("photos that look alike are kept in one part (--split grouped)", flush=True)
     return again, {"data.split": GROUPED}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from auxseg.processes import first_of_several
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ def tracked(items: Iterable[T], text: str, total: int) -> Iterator[T]:
             advance()
 
 
+def counted(count: int, what: str) -> str:
+    """``1 photo``, ``2 photos``."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
     """``42 s``, ``4 min 10 s`` or ``2 h 5 min``."""
     whole = round(seconds)
@@ -76,7 +82,7 @@ def clock_time(seconds: float) -> str:
 
 def _beside_others() -> bool:
     """Whether another process speaks for this one: a worker, or one of several that train."""
-    return multiprocessing.parent_process() is not None or os.environ.get("LOCAL_RANK", "0") != "0"
+    return multiprocessing.parent_process() is not None or not first_of_several()
 
 
 class _Lines:
@@ -91,9 +97,10 @@ class _Lines:
         now = time.monotonic()
         if now - self.told >= EVERY:
             self.told = now
-            rate = self.done / (now - self.started)
-            left = duration(max(self.total - self.done, 0) / rate)
-            line = f"{self.text}: {self.done} of {self.total}, {rate:.1f} per second, {left} left"
+            each = (now - self.started) / self.done
+            pace = f"{1 / each:.1f} per second" if each < 1 else f"{duration(each)} each"
+            left = duration(max(self.total - self.done, 0) * each)
+            line = f"{self.text}: {self.done} of {self.total}, {pace}, {left} left"
             print(line, file=sys.stderr, flush=True)
 
     def stop(self) -> None:

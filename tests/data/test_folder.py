@@ -394,13 +394,29 @@ def test_photos_that_look_alike_are_kept_in_one_part(tmp_path: Path) -> None:
     assert list(map(len, together)) == [7, 3, 2]
 
 
+def test_labels_in_an_order_of_their_own(table: Callable[[str], Path]) -> None:
+    root = table("image,label\na,cat\nb,ant\n")
+    assert Folder(root).label_classes == ("ant", "cat")
+    (root / "label_classes.txt").write_text("cat\nbee\nant\n", encoding="utf-8")
+    folder = Folder(root)
+    assert folder.label_classes == ("cat", "bee", "ant")
+    assert [folder.read(number).label for number in range(2)] == [0, 2]
+    assert root / "label_classes.txt" in folder.sources(0)
+    (root / "label_classes.txt").write_text("cat\nbee\n", encoding="utf-8")
+    assert list(problems(root)) == [
+        f"{root / 'label_classes.txt'}: lacks the label 'ant' of labels.csv"
+    ]
+
+
 def test_where_all_photos_look_alike_nothing_can_be_held_back(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for number in range(4):
         Image.new("RGB", (9, 9), (9, 99, 199)).save(tmp_path / "images" / f"{number}.png")
         Image.fromarray(np.eye(9, dtype=np.uint8)).save(tmp_path / "masks" / f"{number}.png")
-    with pytest.raises(DataError, match=r"--split grouped can hold nothing back.*--split masked"):
+    with pytest.raises(
+        DataError, match=r"--split grouped puts 0 photos into val, not about 2.*--split masked"
+    ):
         Folder(tmp_path, "grouped").split()
 
 

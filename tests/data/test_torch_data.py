@@ -26,7 +26,7 @@ class Items(Sequence[Any]):
     """A list that may be told apart from a tuple of two."""
 
     def __init__(self, items: Sequence[Any]) -> None:
-        self.items = items
+        self.items = list(items)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -95,12 +95,11 @@ def test_any_image_may_lack_any_label(tmp_path: Path) -> None:
         {"image": PHOTOS[2], "mask": MASKS[2], "box": torch.tensor([0.0, 0.0, 30.0, 22.0])},
     ]
     data = TorchData(
-        Items(items), pairs(3, 5), mask_classes=CLASSES, label_classes=("kitten", "tom")
+        Items(items), pairs(3, 5), mask_classes=CLASSES, label_classes=("tom", "kitten", "lion")
     )
     folder = Folder(data.folder(tmp_path))
     first, second, third = (folder.read(folder_number(folder, f"train-0000{n}")) for n in range(3))
-    # The classes of a folder are in the order of their names, as they happen to be here.
-    assert folder.label_classes == ("kitten", "tom")
+    assert folder.label_classes == ("tom", "kitten", "lion")
     assert (first.label, second.label, third.label) == (1, 0, None)
     assert second.mask is None
     assert second.box is None
@@ -154,6 +153,11 @@ TENSOR = torch.from_numpy(IMAGE).permute(2, 0, 1)
         ((IMAGE, MASK.astype(np.float32)), ("float32", "whole numbers")),
         ({"image": IMAGE, "label": 2}, ("label 2", "0 to 1")),
         ({"image": IMAGE, "label": -1}, ("label -1", "0 to 1")),
+        ({"image": IMAGE, "label": "cat"}, ("'cat'", "whole number")),
+        ({"image": IMAGE, "label": 0.7}, ("0.7", "whole number")),
+        ({"image": IMAGE, "label": torch.tensor([0, 1])}, ("whole number",)),
+        ({"image": IMAGE, "box": 5}, ("box 5", "xmin, ymin")),
+        ({"image": IMAGE, "box": torch.zeros(1, 4)}, ("xmin, ymin",)),
         ({"image": IMAGE, "box": (1, 2, 3)}, ("3 values", "xmin")),
         ({"image": IMAGE, "box": (9, 2, 3, 4)}, ("xmin < xmax",)),
         ({"image": IMAGE, "box": (0, 0, 0.5, 40)}, ("outside", "30 × 20")),
@@ -169,7 +173,7 @@ def test_what_does_not_fit_is_named(item: Any, words: Sequence[str], tmp_path: P
     assert "\n" not in text
     for word in words:
         assert word in text
-    assert not any((tmp_path / "torch").iterdir())
+    assert not (tmp_path / "torch").exists()
 
 
 def test_a_label_without_names(tmp_path: Path) -> None:
@@ -182,6 +186,10 @@ def test_a_label_without_names(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"mask_classes": ()}, "mask_classes"),
+        ({"mask_classes": ("cat",)}, "at least two"),
+        ({"mask_classes": ("cat", "a\nb")}, "is no name"),
+        ({"mask_classes": ("cat", " dog")}, "is no name"),
+        ({"mask_classes": ("cat", "")}, "is empty"),
         ({"mask_classes": "cat"}, "list of names"),
         ({"mask_classes": ("a", "a")}, "each of them once"),
         ({"mask_classes": ("a", "b"), "test": ()}, "test: needs val"),
@@ -197,12 +205,47 @@ def test_an_empty_dataset(tmp_path: Path) -> None:
         TorchData(pairs(0, 2), Items([]), mask_classes=CLASSES).folder(tmp_path)
 
 
-def test_random_changes_are_refused(tmp_path: Path) -> None:
+def test_masks_of_0_and_255_alone_are_refused(tmp_path: Path) -> None:
+    """Everybody's masks of black and white: 255 would be "not labelled"."""
+    items = Items([(photo, 255 * (mask > 1)) for photo, mask in zip(PHOTOS, MASKS, strict=True)])
+    with pytest.raises(UsageError, match=r"0 and 255 alone.*mask // 255"):
+        TorchData(items, mask_classes=CLASSES[:2]).folder(tmp_path)
+
+
+def test_what_is_there_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = TorchData(pairs(0, 3), mask_classes=list(CLASSES))
+    place = data.folder(tmp_path)
+    monkeypatch.setattr(Image.Image, "save", lambda *_, **__: pytest.fail("written"))
+    assert TorchData(pairs(0, 3), mask_classes=CLASSES).folder(tmp_path) == place
+
+
+def test_another_process_may_be_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder appears while this one is still written."""
+    data = TorchData(pairs(0, 3), mask_classes=CLASSES)
+    place = data.folder(tmp_path / "other")
+
+    def write(self: TorchData, out: Path, known: Any) -> None:
+        original(self, out, known)
+        place.rename(tmp_path / "torch" / place.name)
+
+    original = TorchData._write
+    monkeypatch.setattr(TorchData, "_write", write)
+    assert data.folder(tmp_path) == tmp_path / "torch" / place.name
+    assert [one.name for one in (tmp_path / "torch").iterdir()] == [place.name]
+
+
+@pytest.mark.parametrize("only", [0, 2])
+def test_random_changes_are_refused(only: int, tmp_path: Path) -> None:
+    """Of any item."""
+
     class Flipping(Items):
         def __getitem__(self, index: Any) -> Any:
-            self.items = [(photo[:, ::-1], mask[:, ::-1]) for photo, mask in self.items]
+            photo, mask = self.items[only]
+            self.items[only] = (photo[:, ::-1], mask[:, ::-1])
             return self.items[index]
 
     items = Flipping([(PHOTOS[n], MASKS[n]) for n in range(3)])
-    with pytest.raises(UsageError, match=r"train\[0\]: differs.*random"):
+    with pytest.raises(UsageError, match=rf"train\[{only}\]: returned two different.*random"):
         TorchData(items, mask_classes=CLASSES).folder(tmp_path)

@@ -57,6 +57,17 @@ def test_the_same_dataset_resumes_the_run(result: Any, tmp_path: Path) -> None:
     assert again.metrics == result.metrics
 
 
+def test_other_data_do_not_resume_the_run(result: Any) -> None:
+    """The same images, divided otherwise: what was trained on would be validated on."""
+    data = package.TorchData(discs(2, 10), discs(0, 2), discs(14, 4), mask_classes=CLASSES)
+    line: dict[str, Any] = {"data": data, "epochs": 3, **TINY}
+    with pytest.raises(package.UsageError, match="data: is not what .* was started with"):
+        package.train("segnet-1task", out=result.run_dir, resume=True, **line)
+    for key in ("root", "ignore_index"):
+        with pytest.raises(package.UsageError, match=f"data.{key}: has no effect"):
+            package.train("segnet-1task", data=data, out="nowhere", **{key: 3})
+
+
 def test_the_result_shows_held_back_photos(result: Any) -> None:
     """A row a photo: the four of validation, or test, as photo, truth and prediction."""
     picture = np.asarray(result.show().convert("RGB"))
@@ -107,10 +118,18 @@ def test_a_trained_runs_network_goes_on(result: Any) -> None:
         torch.testing.assert_close(net(images), own(images))
 
 
+def test_weights_of_other_classes_are_told(result: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    other: dict[str, Any] = {"width": 0.05, "weights": result.run_dir}
+    package.network("segnet-1task", mask_classes=("disc", "background"), **other)
+    assert "are background, disc, and here they are disc, background" in capsys.readouterr().err
+
+
 def test_what_a_network_cannot_be_made_of_is_one_line() -> None:
     with pytest.raises(package.UsageError, match="unknown preset"):
         package.network("resnet", mask_classes=2)
     with pytest.raises(package.DataError, match="classification"):
         package.network("segnet-3task", mask_classes=2, weights="none")
+    with pytest.raises(package.UsageError, match="mask_classes: is a text"):
+        package.network("segnet-1task", mask_classes="cat", weights="none")
     with pytest.raises(package.UsageError, match="heigth"):
         package.network("segnet-1task", mask_classes=2, heigth=3)

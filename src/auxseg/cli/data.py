@@ -15,7 +15,7 @@ from auxseg.config.parsing import overlay, to_config
 from auxseg.errors import DataError, UsageError
 
 #: Options of `data check`: how the folder is read.
-OF_CHECK = ("data.ignore_index", "data.options")
+OF_CHECK = ("data.ignore_index", "data.options", "data.split", "data.split_seed")
 #: Options of `data prepare`: what is decoded, at which size and how it is split. Other options of
 #: the data choose among decoded images when something is trained.
 OF_PREPARE = (
@@ -50,6 +50,7 @@ def data(arguments: Sequence[str]) -> int:
 def data_check(arguments: Sequence[str]) -> int:
     """say what a data folder holds, and everything that is missing or broken in it"""
     from auxseg.data.checks import FILE_BASED, check_root
+    from auxseg.data.kept import is_split_file, read_split
 
     parser = verb_parser("data check", data_check, "auxseg data check photos")
     parser.add_argument("root", help="the data set's folder")
@@ -67,7 +68,17 @@ def data_check(arguments: Sequence[str]) -> int:
     page = None if parsed.html is None else Path(parsed.html).expanduser()
     if page is not None and page.is_dir():
         raise DataError(f"{page}: is a folder; name a file, such as {page / 'check.html'}")
-    report = check_root(Path(parsed.root), parsed.data, details=page is not None, **options)
+    split = given.get("data.split")
+    kept = read_split(Path(split).expanduser()) if split and is_split_file(split) else None
+    report = check_root(
+        Path(parsed.root),
+        parsed.data,
+        split=None if kept else split,
+        split_seed=given.get("data.split_seed", 0),
+        kept=kept,
+        details=page is not None,
+        **options,
+    )
     for name, count in report.counts.items():
         print(f"{name}: {count}")
     for note in report.notes:
@@ -81,13 +92,20 @@ def data_check(arguments: Sequence[str]) -> int:
         write_dataset_page(page, report, f"the data of {Path(parsed.root).absolute().name}")
         print(f"written: {page}")
     if not report.problems:
-        print(f"next: auxseg fit {_fit_line(Path(parsed.root), given)}")
+        print(f"next: auxseg fit {_fit_line(Path(parsed.root), parsed.data, given)}")
     return 1 if report.problems else 0
 
 
-def _fit_line(root: Path, given: Mapping[str, Any]) -> str:
+def _fit_line(root: Path, data: str | None, given: Mapping[str, Any]) -> str:
     """What follows ``auxseg fit`` to train on a folder as it was checked."""
     words = [str(root)]
+    for flag, value in (
+        ("--data", data),
+        ("--split", given.get("data.split")),
+        ("--split-seed", given.get("data.split_seed")),
+    ):
+        if value is not None:
+            words += [flag, str(value)]
     if "data.ignore_index" in given:
         words += ["--ignore-index", str(given["data.ignore_index"])]
     if given["data.options"]:

@@ -14,7 +14,7 @@ from auxseg.config.command_line import verb_parser
 def evaluate(arguments: Sequence[str]) -> int:
     """measure a run on a part of its data; metrics, classes and confusion are kept in the run"""
     from auxseg.runs.averaging import parse_looks
-    from auxseg.runs.measure import SPLITS, default_split, measured_name
+    from auxseg.runs.measure import NEW, SPLITS, default_split, measured_name
     from auxseg.runs.measure import evaluate as measure
 
     parser = verb_parser("evaluate", evaluate, "auxseg evaluate runs/photos --split test")
@@ -62,5 +62,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     print_metrics(whole, Path(parsed.run))
     print_classes(Path(parsed.run), name)
     report = Path(parsed.run) / "report"
-    print(f"\nnext: auxseg report {shlex.quote(parsed.run)} --out {shlex.quote(str(report))}")
+    moved = ["--root", parsed.root] if parsed.root and split != NEW else []
+    words = [parsed.run, *moved, "--out", str(report)]
+    print(f"\nnext: auxseg report {shlex.join(words)}")
     return 0

@@ -31,7 +31,8 @@ class DataConfig(Group):
         None,
         "how images are split into train, val and test: the name of one of the data set's splits, "
         "the first by default, or a split file (FILE.csv, such as the split.csv of a run). folder "
-        "has masked (photos without a mask are only trained on) and stratified (60/20/20 of all)",
+        "has masked (photos without a mask are only trained on), grouped (the same, with photos "
+        "that look alike in one part) and stratified (60/20/20 of all)",
         flag="split",
     )
     split_seed: int = option(

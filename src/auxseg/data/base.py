@@ -68,7 +68,7 @@ class Dataset(ABC):
     @property
     def mend_copies(self) -> str:
         """What a user can do so that images that look alike are in one part."""
-        return "put each group into one part"
+        return "remove the copies, or put each group into one part"
 
     @property
     def classes(self) -> ClassNames:

@@ -326,16 +326,16 @@ def _write_meta(building: Path, plan: _Plan, found: dict[str, Any]) -> None:
 
 def _publish(building: Path, folder: Path, key: str) -> None:
     """Gives the finished folder its name, unless another process was first."""
-    while not _rename(building, folder):
+    while not rename(building, folder):
         if _open(folder, key) is not None:
             return
         # A damaged folder is in the way: renamed first, so that nobody sees it half removed.
         damaged = building.with_name(f"{building.name}-damaged")
-        if _rename(folder, damaged):
+        if rename(folder, damaged):
             shutil.rmtree(damaged)
 
 
-def _rename(source: Path, target: Path) -> bool:
+def rename(source: Path, target: Path) -> bool:
     """Whether the folder could be renamed; not if the target exists or another took the source."""
     try:
         os.rename(source, target)

@@ -97,6 +97,7 @@ def check(
     *,
     kept: KeptSplit | None = None,
     details: bool = False,
+    findings: Sequence[Finding] | None = None,
 ) -> Report:
     """Reads every image with its labels, in threads, and counts.
 
@@ -104,8 +105,10 @@ def check(
         problems: what is known already; comes first in the report.
         kept: a run's split; by default the data set's own.
         details: see :func:`auxseg.data.findings.look`.
+        findings: of the same images, where they were looked at already.
     """
-    findings = look_at_all(dataset, details=details)
+    if findings is None:
+        findings = look_at_all(dataset, details=details)
     found = [finding.problem for finding in findings if finding.problem is not None]
     split = dataset.split() if kept is None else named_split(dataset, kept).split
     copies, leaks = _copies(dataset, findings, split)

@@ -57,7 +57,7 @@ def copies_of_training_images(
         digests: image number → :func:`digest`, of the readable images.
         prints: image number → :func:`~auxseg.data.likeness.fingerprint`, of the same.
         name: image number → file name.
-        mend: what brings them into one part.
+        mend: what a user can do about it.
     """
     trained = {digests[number]: number for number in split.train if number in digests}
     train_prints = {number: prints[number] for number in split.train if number in prints}
@@ -76,6 +76,6 @@ def copies_of_training_images(
             found.append(
                 f"{len(twins)} of {len(getattr(split, part))} {part} images {are} (first: "
                 f"{name(one)} is {same} {name(twins[one])}): they make every metric look better "
-                f"than it is; remove the copies, or {mend}"
+                f"than it is; {mend}"
             )
     return found

@@ -1,11 +1,12 @@
-"""Datasets of one's own, as PyTorch has them → the folder layout, kept beside the caches."""
+"""Datasets of PyTorch → the folder layout, kept beside the caches."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import os
+import operator
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image
 
 from auxseg.data.base import PARTS
 from auxseg.data.boxes import relative_box
+from auxseg.data.cache import rename
+from auxseg.data.datasets.folder.dataset import LABEL_CLASSES
 from auxseg.data.decode import from_picture
 from auxseg.data.given import as_photo
 from auxseg.data.stored import cache_root
@@ -63,7 +66,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class TorchData:
-    """Map-style datasets of one's own, for ``auxseg.train(…, data=…)`` and ``auxseg.fit``.
+    """Your map-style datasets, for ``auxseg.train(…, data=…)`` and ``auxseg.fit``.
 
     An item is ``(image, mask)`` or a dictionary with ``image`` and any of ``mask``, ``label`` and
     ``box``; what an image lacks is None or left out.
@@ -78,7 +81,8 @@ class TorchData:
     ========  =====================================================================================
 
     Images may be of different sizes. They are to come as they are: without random changes, which
-    training makes by itself, and not normalised.
+    training makes by itself, and not normalised. A dataset that returns something else when it is
+    read again is refused.
 
     Args:
         train: what is trained on.
@@ -100,8 +104,15 @@ class TorchData:
         for names in (self.mask_classes, self.label_classes):
             if isinstance(names, str) or len(set(names)) != len(names):
                 raise UsageError(f"classes: {names!r} must be a list of names, each of them once")
-        if not self.mask_classes:
-            raise UsageError("mask_classes: name the masks' classes, in the order of their indices")
+            for name in names:
+                if not isinstance(name, str) or name != name.strip() or not name.isprintable():
+                    raise UsageError(f"classes: {name!r} is no name; names are words in one line")
+            if "" in names:
+                raise UsageError("classes: a name is empty")
+        if len(self.mask_classes) < 2:
+            raise UsageError(
+                "mask_classes: name at least two classes, in the order of their indices"
+            )
 
     @property
     def parts(self) -> dict[str, MapStyle]:
@@ -110,20 +121,23 @@ class TorchData:
         return {part: dataset for part, dataset in named if dataset is not None}
 
     def folder(self, cache_dir: Path | None = None) -> Path:
-        """Writes the folder layout below the folder of caches; the same data give the same folder.
+        """Writes the folder layout below the folder of caches, unless it is there already.
+
+        Every item is read once to tell what it is, and once more to write it.
 
         Raises:
             UsageError: an item is not what it has to be; names part, number and what is allowed.
             DataError: the folder cannot be written.
         """
-        self._check_still()
         place = cache_root(cache_dir) / "torch"
-        making = place / f".making-{os.getpid()}-{id(self)}"
+        known = self._survey()
+        done = place / self._digest(known)
+        if done.exists():
+            return done
+        making = place / f".making-{uuid.uuid4().hex[:12]}"
         try:
-            digest = self._write(making)
-            done = place / digest
-            if not done.exists():
-                os.replace(making, done)
+            self._write(making, known)
+            rename(making, done)  # where another process was first, its folder is the same
         except OSError as error:
             raise DataError(
                 f"{place}: the images cannot be kept there ({error.strerror or error}); set "
@@ -133,28 +147,44 @@ class TorchData:
             shutil.rmtree(making, ignore_errors=True)
         return done
 
-    def _check_still(self) -> None:
-        """Raises where the first image differs from one look to the next."""
+    def _survey(self) -> dict[tuple[str, int], bytes]:
+        """What tells each item from others, by part and number."""
+        values: set[int] = set()
+        known = {}
         for part, dataset in self.parts.items():
             if len(dataset) == 0:
                 raise UsageError(f"{part}: the dataset is empty")
-            if self._item(part, 0).digest() != self._item(part, 0).digest():
-                raise UsageError(
-                    f"{part}[0]: differs from one look to the next; leave random changes out, "
-                    "training makes its own (--training.augmentation …)"
-                )
+            for number in tracked(range(len(dataset)), f"reading {part} images", len(dataset)):
+                item = self._item(part, number)
+                known[part, number] = item.digest()
+                if item.mask is not None:
+                    values.update(np.unique(item.mask).tolist())
+        if IGNORE_INDEX in values and values <= {0, IGNORE_INDEX}:
+            raise UsageError(
+                "mask: all masks hold 0 and 255 alone, and 255 is not labelled; give the "
+                "foreground as 1 (mask // 255)"
+            )
+        return known
 
-    def _write(self, out: Path) -> str:
-        """Returns what tells these data from others, 16 hexadecimal digits."""
+    def _digest(self, known: Mapping[tuple[str, int], bytes]) -> str:
+        """16 hexadecimal digits that tell these data from others."""
+        names = repr((tuple(self.mask_classes), tuple(self.label_classes), list(self.parts)))
+        whole = hashlib.blake2b(names.encode(), digest_size=8)
+        for (part, number), digest in known.items():
+            whole.update(f"{part} {number} ".encode() + digest)
+        return whole.hexdigest()
+
+    def _write(self, out: Path, known: Mapping[tuple[str, int], bytes]) -> None:
         for kind in ("images", "masks"):
             (out / kind).mkdir(parents=True, exist_ok=True)
-        whole = hashlib.blake2b(repr((self.mask_classes, self.label_classes)).encode())
         rows = []
-        total = sum(map(len, self.parts.values()))
-        numbers = ((part, i) for part, dataset in self.parts.items() for i in range(len(dataset)))
-        for part, number in tracked(numbers, "keeping images", total):
+        for (part, number), digest in tracked(known.items(), "writing images", len(known)):
             item, name = self._item(part, number), f"{part}-{number:05d}.png"
-            whole.update(part.encode() + item.digest())
+            if item.digest() != digest:
+                raise UsageError(
+                    f"{part}[{number}]: returned two different results when read twice; leave "
+                    "random changes out, training makes its own (--augmentation.…)"
+                )
             # Level 1: half as small again is not worth five times the time.
             Image.fromarray(item.image).save(out / "images" / name, compress_level=1)
             if item.mask is not None:
@@ -162,12 +192,14 @@ class TorchData:
             box = ("",) * 4 if item.box is None else item.box
             rows.append([name, item.label, *box, part])
         self._write_tables(out, rows)
-        return whole.hexdigest()[:16]
 
     def _write_tables(self, out: Path, rows: Sequence[Sequence[object]]) -> None:
         """The names of the classes, and labels.csv with the columns that say something."""
         names = "".join(f"{name}\n" for name in self.mask_classes)
         (out / "classes.txt").write_text(names, encoding="utf-8")
+        if self.label_classes:
+            labels = "".join(f"{name}\n" for name in self.label_classes)
+            (out / LABEL_CLASSES).write_text(labels, encoding="utf-8")
         columns = list(zip(("image", "label", *BOX, "split"), *rows, strict=True))
         if self.val is None:
             columns = columns[:-1]
@@ -219,9 +251,13 @@ class TorchData:
         return array.astype(np.uint8)
 
     def _label(self, given: Any, where: str) -> str:
-        number, last = int(given), len(self.label_classes) - 1
+        last = len(self.label_classes) - 1
         if not self.label_classes:
             raise UsageError(f"{where}: has a label; name the images' classes in label_classes")
+        try:
+            number = operator.index(given)
+        except TypeError:
+            raise UsageError(f"{where}: label {given!r} is no whole number") from None
         if not 0 <= number <= last:
             raise UsageError(f"{where}: label {number} is not one of 0 to {last}")
         return self.label_classes[number]
@@ -258,7 +294,10 @@ def _channels_last(tensor: torch.Tensor, where: str) -> np.ndarray:
 
 
 def _box(given: Any, image: np.ndarray, where: str) -> tuple[float, ...]:
-    box = tuple(float(value) for value in given)
+    try:
+        box = tuple(float(value) for value in given)
+    except (TypeError, ValueError):
+        raise UsageError(f"{where}: box {given!r} is not xmin, ymin, xmax, ymax") from None
     if len(box) != 4:
         raise UsageError(f"{where}: box has {len(box)} values; it takes xmin, ymin, xmax, ymax")
     try:

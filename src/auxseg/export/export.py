@@ -83,7 +83,7 @@ def export(
     size = config.data.image_size
     assert size is not None
     about = partial(describe, run, config, classes, known, views, names)
-    say("tracing the network, writing it and comparing it with the run; about 20 seconds")
+    say("tracing the network, writing it and comparing it with the run …")
     network, metadata, written = content(
         out, format, partial(ShippedNetwork, model, views, names), about, size
     )

@@ -72,7 +72,7 @@ def measure(
     metrics = {name: task.metrics().to(device) for name, task in tasks.items()}
     found = Measured({}, {}, {})
     scores: dict[int, dict[str, list[float]]] = {}
-    for batches in tracked(zip(*loaders, strict=True), "measuring", len(loaders[0])):
+    for batches in tracked(zip(*loaders, strict=True), "measuring, in batches", len(loaders[0])):
         moved = [batch.to(device) for batch in batches]
         batch, predictions = moved[0], answer(moved)
         # A measured network is its own teacher.

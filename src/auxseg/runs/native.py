@@ -46,7 +46,7 @@ def confusion_at_native_size(
     """
     found = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for batches in tracked(zip(*loaders, strict=True), TEXT, len(loaders[0])):
+        for batches in tracked(zip(*loaders, strict=True), f"{TEXT}, in batches", len(loaders[0])):
             moved = [batch.to(device) for batch in batches]
             target = moved[0].targets[task.NAME]
             logits = answer(moved)[task.NAME].float().cpu()

@@ -30,6 +30,17 @@ def load_starting_weights(
         assembly.load_starting_weights(model, path, config, data, tasks)
         return ()
     other = RunDirectory(path)
-    other.read_config()  # raises where it is not a run
+    _, theirs = other.read_config()  # raises where it is not a run
     left_out = assembly.load_network(model, other.read_best(), path)
-    return () if left_out is None else (left_out,)
+    said = [] if left_out is None else [left_out]
+    ours = next(iter(tasks.values())).classes
+    for kind, here, there in (
+        ("mask", ours.mask, theirs.mask),
+        ("image", ours.label, theirs.label),
+    ):
+        if here != there and len(here) == len(there) > 0:
+            said.append(
+                f"{path}: its classes of the {kind} are {', '.join(there)}, and here they are "
+                f"{', '.join(here)}: each starts from the one in its place"
+            )
+    return tuple(said)

@@ -38,8 +38,9 @@ def explained(config: TrainingConfig) -> Iterator[None]:
         if _OF_BATCH_NORM not in str(error):
             raise
         raise TrainingError(
-            "a batch of one image is too little for batch norm at this size; train on at least two "
-            "images with --batch-size 2 or more, or raise --image-size, with another --out"
+            "a step had a single image, which is too little for batch norm at this size; take "
+            "another --batch-size, of 2 or more, that leaves no image over, more images, or a "
+            "larger --image-size, with another --out"
         ) from None
     except RuntimeError as error:
         if not isinstance(error, DistError) and not any(sign in str(error) for sign in _OF_OTHERS):

@@ -88,6 +88,20 @@ def test_the_border_of_a_tiny_thing(tmp_path: Path) -> None:
     assert second not in found
 
 
+def test_points_of_classes_are_no_black_and_white(tmp_path: Path) -> None:
+    """Sparse labels: 255 everywhere but for a few pixels of each class."""
+    root, draw = tmp_path / "labels", np.random.default_rng(0)
+    masks = {}
+    for name, one in sources.truth().items():
+        masks[name] = np.full_like(one, 255)
+        masks[name].ravel()[draw.choice(one.size, 16, replace=False)] = draw.integers(0, 6, 16)
+    sources.write_pictures(root, masks)
+    done = convert(root, tmp_path / "out")
+    assert done.format == "indices"
+    for name, found in masks_of(done.out).items():
+        np.testing.assert_array_equal(found, masks[name])
+
+
 def test_colours_of_a_jpeg(tmp_path: Path) -> None:
     """Classes are found; what lies between them is not labelled and never a third class."""
     root = tmp_path / "labels"

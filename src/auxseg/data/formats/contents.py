@@ -113,8 +113,14 @@ def is_black_and_white(values: np.ndarray) -> bool:
         return False
     away = pixels[_END : 256 - _END].sum() / pixels.sum()
     blurred = between.size >= _MANY and away <= _FEW
-    # The border of a tiny thing has few pixels, each of another value; a class has many of one.
-    scattered = between.size >= _SEVERAL and pixels[between].sum() <= _EACH * between.size
+    # The border of a tiny thing has few pixels, each of another grey; numbers of classes are small.
+    greys = ((between >= _END) & (between < 256 - _END)).sum()
+    scattered = (
+        between.size >= _SEVERAL
+        and 2 * greys >= between.size
+        and pixels[between].sum() <= _EACH * between.size
+        and pixels.argmax() == 0
+    )
     return bool(blurred or scattered)
 
 

@@ -85,6 +85,7 @@ class Fitted:
         lines: the summary.
         planned: the seconds that were announced when it began.
         seconds: that it took, this time.
+        root: where the photos lie.
     """
 
     run_dir: Path
@@ -93,10 +94,11 @@ class Fitted:
     lines: tuple[str, ...]
     planned: float
     seconds: float
+    root: str | None = None
 
     def show(self) -> Image.Image:
         """Photo, truth and prediction of held-back photos (:mod:`auxseg.report.show`)."""
-        return picture(self.run_dir)
+        return picture(self.run_dir, self.root)
 
 
 def fit(asked: Request, out: Path) -> Fitted:
@@ -145,7 +147,7 @@ def fit(asked: Request, out: Path) -> Fitted:
     lines = verdict(_found(asked.report, config, run, measured, part, iou), asked.report)
     text = "\n".join(f"- {line}" for line in lines)
     write_text(out / SUMMARY, f"# {out.resolve().name}\n\n{text}\n")
-    return Fitted(out, iou, part, tuple(lines), begun.seconds, asked.spent)
+    return Fitted(out, iou, part, tuple(lines), begun.seconds, asked.spent, root)
 
 
 def _found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from auxseg.data.decode import read_image
@@ -19,7 +20,19 @@ def look_alikes(photos: Sequence[Path]) -> list[list[int]]:
 
 
 def _print(photo: Path) -> int | None:
-    """The fingerprint; of a photo of one colour, which has none, a number that copies share."""
+    try:
+        state = photo.stat()
+    except OSError:
+        return None
+    return _print_of(photo, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 20)
+def _print_of(photo: Path, size: int, changed: int) -> int | None:
+    """The fingerprint; of a photo of one colour, which has none, a number that copies share.
+
+    Kept while the program runs: a data set is opened several times.
+    """
     try:
         image = read_image(photo)
     except UnreadableImageError:

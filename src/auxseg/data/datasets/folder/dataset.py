@@ -29,6 +29,8 @@ from auxseg.data.splits import ENOUGH_MASKS, grouped, masked, stratified
 from auxseg.errors import DataError, UsageError
 from auxseg.types import Sample
 
+#: The names of the images' classes, in a folder that says their order.
+LABEL_CLASSES = "label_classes.txt"
 #: The split that keeps photos that look alike together.
 GROUPED = "grouped"
 
@@ -41,6 +43,8 @@ class Folder(Dataset):
     - ``classes.txt``: the mask's classes, one per line. Without it, all masks are scanned: values 0
       to the largest are the classes; values 0 and 255 alone mean background and foreground.
     - ``palette.txt``: lines ``R G B name``, one a class, for masks in colours.
+    - ``label_classes.txt``: the images' classes, one per line. Without it they are the labels of
+      ``labels.csv`` in order.
     - ``labels.csv``: columns image (file name or stem), label, xmin, ymin, xmax, ymax (pixels of
       the upright photo), split; all but the first optional, empty cells are missing labels.
 
@@ -86,7 +90,7 @@ class Folder(Dataset):
         self.notes = files.notes
         table = self._read_table()
         self._rows, self._has_parts = table.rows, table.has_parts
-        self.label_classes = _label_classes(table)
+        self.label_classes, label_problems = self._label_classes(table)
         self._palette_file = self._find_palette(palette)
         self._format, mask_problems = self._mask_format(ignore_index)
         self.mask_classes = self._format.classes
@@ -94,6 +98,7 @@ class Folder(Dataset):
             *files.problems,
             *table.problems,
             *self._without_part(table.faulty),
+            *label_problems,
             *mask_problems,
         ]
         if problems:
@@ -119,7 +124,8 @@ class Folder(Dataset):
         return self._images[index].name
 
     def sources(self, index: int) -> tuple[Path, ...]:
-        tables = (self.root / "labels.csv", self.root / "classes.txt", self._palette_file)
+        names = ("labels.csv", "classes.txt", LABEL_CLASSES)
+        tables = (*(self.root / name for name in names), self._palette_file)
         files = (self._images[index], self._masks[index], *tables)
         return tuple(file for file in files if file is not None and file.exists())
 
@@ -146,11 +152,14 @@ class Folder(Dataset):
         has_mask = [mask is not None for mask in self._masks]
         if self._split == GROUPED:
             train, val, test = grouped(self._look_alikes, has_mask, self._seed)
-            if not val or not train:
-                raise DataError(
-                    f"{self.root}: --split {GROUPED} can hold nothing back, as too many photos "
-                    "look alike; take photos of further things, or --split masked"
-                )
+            usual = masked(labels, has_mask, self._seed)
+            for part, here, there in zip(PARTS, (train, val, test), usual, strict=True):
+                if 2 * len(here) < len(there) or (there and not here):
+                    raise DataError(
+                        f"{self.root}: --split {GROUPED} puts {len(here)} photos into {part}, not "
+                        f"about {len(there)}, as too many photos look alike; take photos of "
+                        "further things, or --split masked"
+                    )
         else:
             train, val, test = masked(labels, has_mask, self._seed)
         return Split(train, val, test, notes=_about_few_masks(sum(has_mask), len(val)))
@@ -160,10 +169,17 @@ class Folder(Dataset):
         return look_alikes(self._images)
 
     @property
+    def drawn(self) -> bool:
+        """Whether the split is drawn, and not given by labels.csv."""
+        return not self._has_parts
+
+    @property
     def mend_copies(self) -> str:
         if self._has_parts:
-            return "put each group into one part, in the column split of labels.csv"
-        return f"keep each group in one part: --split {GROUPED}"
+            return super().mend_copies
+        if self._split == GROUPED:
+            return "remove the copies"
+        return f"remove the copies, or keep each group in one part (--split {GROUPED})"
 
     def options_key(self) -> str:
         # Which classes there are may depend on all masks, not only on an image's own.
@@ -196,6 +212,19 @@ class Folder(Dataset):
             return None
         where = f"{self.root / 'labels.csv'} line {row.line} ({self.name(index)})"
         return relative_box(row.box, width=shape[1], height=shape[0], where=where)
+
+    def _label_classes(self, table: LabelTable) -> tuple[tuple[str, ...], list[str]]:
+        """The images' classes, and what is wrong with them."""
+        listed = self.root / LABEL_CLASSES
+        found = _distinct_labels(table)
+        if not listed.exists():
+            return found, []
+        names = read_classes(listed)
+        strange = [label for label in found if label not in names]
+        if not strange:
+            return names, []
+        problem = f"{listed}: lacks the label {strange[0]!r} of labels.csv"
+        return (*names, *strange), [problem]
 
     def _read_table(self) -> LabelTable:
         path = self.root / "labels.csv"
@@ -273,7 +302,7 @@ class Folder(Dataset):
         return MaskFormat(tuple(f"class {i}" for i in range(count)), ignore_index), problems
 
 
-def _label_classes(table: LabelTable) -> tuple[str, ...]:
+def _distinct_labels(table: LabelTable) -> tuple[str, ...]:
     """The distinct labels in order: as numbers if all are, else as text."""
     labels = {row.label for row in table.rows.values() if row.label is not None}
     if all(label.isdecimal() for label in labels):
