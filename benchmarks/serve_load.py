@@ -54,8 +54,8 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
         end, seen, seconds = time.monotonic() + given.seconds, Counter[str](), list[float]()
 
         async def one(number: int) -> None:
+            began = time.monotonic()  # of a photo: being told to come again is part of it
             while time.monotonic() < end:
-                began = time.monotonic()
                 answer = await ask(client, photos[number])
                 seen[str(answer.status_code)] += 1
                 if answer.status_code == 503:
@@ -63,6 +63,7 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
                 if answer.status_code != 200:
                     continue
                 seconds.append(time.monotonic() - began)
+                began = time.monotonic()
                 seen["mixed up"] += answer.json()["mask"] != alone[number]
 
         async def health() -> None:
@@ -80,7 +81,7 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
     sent = sum(count for status, count in seen.items() if status.isdecimal())
     print(
         f"{given.clients} clients and {SLOW} slow ones, {given.seconds:g} s: {sent} sent, "
-        f"{seen['200']} answered (median {median(seconds):.2f} s), {seen['503']} told to come "
+        f"{seen['200']} answered (median {median(seconds or [0.0]):.2f} s, waiting included), {seen['503']} told to come "
         f"again, {sent - seen['200'] - seen['503']} other; answers of another's photo: "
         f"{seen['mixed up']}; slowest healthz {seen['slowest healthz, ms']} ms; resident memory "
         f"at most {peak(pid):.2f} GB, {before:.2f} GB before"

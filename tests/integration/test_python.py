@@ -61,7 +61,7 @@ def test_other_data_do_not_resume_the_run(result: Any) -> None:
     """The same images, divided otherwise: what was trained on would be validated on."""
     data = package.TorchData(discs(2, 10), discs(0, 2), discs(14, 4), mask_classes=CLASSES)
     line: dict[str, Any] = {"data": data, "epochs": 3, **TINY}
-    with pytest.raises(package.UsageError, match="data: is not what .* was started with"):
+    with pytest.raises(package.UsageError, match=r"data: is not what .* was started with"):
         package.train("segnet-1task", out=result.run_dir, resume=True, **line)
     for key in ("root", "ignore_index"):
         with pytest.raises(package.UsageError, match=f"data.{key}: has no effect"):

@@ -50,7 +50,7 @@ def test_a_server_answers_what_was_asked_before_it_was_told_to_end(
         assert [one.status_code for one in found] == [200, 200, 200]
         out, err = server.communicate(timeout=60)
         assert (server.returncode, err) == (0, "")
-        assert out == "ended; what was asked before is answered\n"
+        assert out == "ended; nothing is left to answer\n"
     finally:
         server.kill()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import io
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,24 @@ def test_a_full_queue_is_told_when_to_come_again(served: Served) -> None:
             assert one.json()["error"].startswith("busy")
 
 
+def test_what_nobody_waits_for_is_not_done(served: Served) -> None:
+    """Who leaves while waiting gives up the place in the queue."""
+    app = make_app([served], limits=Limits(waiting=8))
+    desk, go = app.state.desk, threading.Event()
+
+    async def some_leave() -> int:
+        first = asyncio.create_task(desk.run(go.wait, 10))
+        gone = [asyncio.create_task(through(app, [*upload(), LEFT])) for _ in range(5)]
+        await asyncio.wait(gone, timeout=5)
+        inside = desk.inside
+        go.set()
+        await first
+        return int(inside)
+
+    assert asyncio.run(some_leave()) == 1
+    desk.close()
+
+
 @pytest.mark.parametrize(
     ("content", "status", "words"),
     [
@@ -158,16 +178,23 @@ def test_the_folder_is_listed_shown_and_saved_to(client: TestClient, folder: Pat
     assert [one["name"] for one in client.get("/api/photos").json()][:2] == ["0.png", "1.png"]
     shown = Image.open(io.BytesIO(client.get("/api/photos/2/image").content))
     assert shown.size == (40, 32)
-    assert client.get("/api/photos/2/mask").json() == {"mask": None}
+    assert client.get("/api/photos/2/mask").json() == {"mask": None, "pixels": None}
     said = client.get("/api/photos/2/prediction?network=1").json()
     mask = np.asarray(picture(said["mask"])).copy()
     mask[3, 5] ^= 1
-    sent = np.dstack([mask, mask, mask, np.full_like(mask, 255)])  # as a canvas gives it
+    sent = np.dstack([mask, mask, mask, np.full_like(mask, 255)])  # as a canvas would give it
     answer = client.put("/api/photos/2/mask", files={"mask": ("m", png(sent))})
     assert answer.json() == {"saved": "2.png", "before": None}
     np.testing.assert_array_equal(np.asarray(Image.open(folder / "masks" / "2.png")), mask)
-    there = picture(client.get("/api/photos/2/mask").json()["mask"])
-    np.testing.assert_array_equal(np.asarray(there), mask)
+    said = client.get("/api/photos/2/mask").json()
+    np.testing.assert_array_equal(np.asarray(picture(said["mask"])), mask)
+    assert gzip.decompress(base64.b64decode(said["pixels"])) == mask.tobytes()
+    # What the server gives may be sent back as it is.
+    content = base64.b64decode(said["mask"].partition(",")[2])
+    client.put("/api/photos/3/mask", files={"mask": ("m", content)})  # of another size: refused
+    assert not (folder / "masks" / "3.png").exists()
+    assert client.put("/api/photos/2/mask", files={"mask": ("m", content)}).status_code == 200
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "masks" / "2.png")), mask)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +205,8 @@ def test_the_folder_is_listed_shown_and_saved_to(client: TestClient, folder: Pat
         ("/api/photos/1/mask", png(np.zeros((40, 31), np.uint8)), 422, "its photo has 40 × 31"),
         ("/api/photos/1/mask", png(np.full((31, 40), 2, np.uint8)), 422, "holds 2"),
         ("/api/photos/1/mask", b"GIF89a", 422, "no PNG file"),
-        ("/api/photos/one/mask", png(np.zeros((31, 40), np.uint8)), 422, ""),
+        ("/api/photos/1/mask", png(np.full((31, 40, 3), (0, 1, 0), np.uint8)), 422, "in colours"),
+        ("/api/photos/one/mask", png(np.zeros((31, 40), np.uint8)), 422, '{"error":"number: '),
         ("/api/other", b"", 404, ""),
     ],
 )
@@ -233,6 +261,11 @@ def test_without_a_folder_there_are_no_photos(served: Served) -> None:
         ({"origin": "http://127.0.0.1"}, 200),
         ({"content-length": "50000001"}, 413),
         ({"content-length": "many"}, 413),
+        ({"host": "["}, 421),
+        ({"host": "a]b"}, 421),
+        ({"origin": "http://["}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
     ],
 )
 def test_on_this_machine_only_its_own_pages_may_ask(
@@ -253,17 +286,30 @@ def test_elsewhere_a_token_is_needed(served: Served) -> None:
         for given in (None, "Bearer wrong", "secret", "Bearer "):
             headers = {} if given is None else {"authorization": given}
             assert client.get("/api/about", headers=headers).status_code == 401
+        elsewhere = {"origin": "https://proxy.example", "authorization": "Bearer secret-t"}
+        sent = {"image": ("a.png", png(photo(0)))}
+        assert client.post("/api/predict", files=sent, headers=elsewhere).status_code == 200
         right = {"authorization": "Bearer secret-t"}
         assert client.get("/api/about", headers=right).status_code == 200
 
 
-async def through(guard: Guard, messages: list[Any], pause: float = 0.0) -> int:
+LEFT = {"type": "http.disconnect"}
+
+
+def upload() -> list[Any]:
+    """A photo on its way."""
+    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    return body(head + png(photo(0)) + b"\r\n--x--\r\n")
+
+
+async def through(guard: Any, messages: list[Any], pause: float = 0.0) -> int:
     """The status of a POST whose body comes in these messages."""
     sent: list[Any] = []
 
     async def receive() -> Any:
-        await asyncio.sleep(pause)
-        return messages.pop(0)
+        if pause:
+            await asyncio.sleep(pause)
+        return messages.pop(0) if len(messages) > 1 or messages[0] is not LEFT else LEFT
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -279,7 +325,7 @@ async def through(guard: Guard, messages: list[Any], pause: float = 0.0) -> int:
         ],
     }
     await guard(scope, receive, send)
-    return int(sent[0]["status"])
+    return int(sent[0]["status"]) if sent else 0
 
 
 def body(*pieces: bytes) -> list[Any]:

@@ -67,10 +67,10 @@ def page(browser: Any, served: Served, photos: Path) -> Iterator[Any]:
 
 
 class serving:  # noqa: N801 — a context manager
-    def __init__(self, served: Served, folder: Path) -> None:
+    def __init__(self, served: Served, folder: Path, other: Served | None = None) -> None:
         self.bound = listen("127.0.0.1", 0)
         app = make_app(
-            [served, Served("second", served.predictor)], Gallery(folder, served.classes)
+            [served, other or Served("second", served.predictor)], Gallery(folder, served.classes)
         )
         ready = threading.Event()
         # A daemon: uvicorn ends by a signal, which only a main thread can take.
@@ -253,6 +253,87 @@ def test_dropped_photos_and_what_is_none(page: Any, tmp_path: Path) -> None:
     (tmp_path / "none.png").write_bytes(b"no photo")
     page.locator("#files").set_input_files(str(tmp_path / "none.png"))
     expect(page.locator("#error")).to_contain_text("is no photo; allowed are .jpg")
+
+
+def test_what_is_downloaded_is_what_was_drawn(page: Any) -> None:
+    """Also after it was saved; as a palette image."""
+    open_photo(page, "1.png")
+    page.keyboard.press("b")
+    page.locator("#classes").get_by_label("animal", exact=True).check()
+    set_width(page, 10_000)
+    page.mouse.click(*at(page, (40, 31), (20.5, 15.5)))
+    save(page)
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download", exact=True).click()
+    mask = Image.open(got.value.path())
+    assert mask.mode == "P"
+    assert mask.convert("RGB").getpixel((20, 15)) == (0, 140, 255)
+    assert np.asarray(mask)[15, 20] == 1
+
+
+def test_unsaved_changes_are_asked_about(page: Any) -> None:
+    """No: the photo and the network stay, with what was drawn."""
+    open_photo(page, "1.png")
+    page.keyboard.press("b")
+    page.locator("#classes").get_by_label("animal", exact=True).check()
+    page.mouse.click(*at(page, (40, 31), (10.5, 8.5)))
+    asked: list[str] = []
+
+    def no(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", no)
+    page.get_by_role("button", name="2.png").click()
+    page.locator("#network").select_option("1")
+    expect(page.locator("#network")).to_have_value("0")
+    assert len(asked) == 2
+    assert "not saved" in asked[0]
+    expect(page.get_by_role("button", name="Undo")).to_be_enabled()
+    save(page)
+    page.locator("#network").select_option("1")
+    expect(page.locator("#status")).to_contain_text("1.png: ")
+    assert len(asked) == 2
+
+
+def test_next_goes_through_all_photos_without_a_mask(page: Any) -> None:
+    seen = []
+    for _ in range(6):
+        page.locator("#next").dispatch_event("click")
+        expect(page.locator("#photos button[aria-current=true]")).to_have_count(1)
+        page.wait_for_timeout(400)
+        seen.append(page.locator("#photos button[aria-current=true]").get_attribute("data-key"))
+    assert len(set(seen)) == 6
+
+
+def test_a_network_of_other_classes_cannot_write_into_the_folder(
+    browser: Any, served: Served, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Served("other", served.predictor)
+    monkeypatch.setattr(
+        Served,
+        "classes",
+        property(
+            lambda self: ("sky", "plant") if self.name == "other" else ("background", "animal")
+        ),
+    )
+    with serving(served, photos, other) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        open_photo(page, "1.png")
+        expect(page.get_by_role("button", name="Save mask")).to_be_visible()
+        page.locator("#network").select_option("1")
+        expect(page.locator("#status")).to_contain_text("has other classes than the folder")
+        expect(page.get_by_role("button", name="Save mask")).to_be_hidden()
+        expect(page.locator("#classes")).to_contain_text("plant")
+        page.close()
+
+
+def test_a_mask_that_cannot_be_read_is_told(page: Any, photos: Path) -> None:
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(photos / "masks" / "3.png")
+    page.get_by_role("button", name="3.png").click()
+    expect(page.locator("#status")).to_contain_text("3.png: 4 × 3 pixels")
+    expect(page.locator("#status")).to_contain_text("this is the prediction")
 
 
 def test_two_networks_and_attention(page: Any) -> None:

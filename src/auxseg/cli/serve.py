@@ -67,5 +67,6 @@ def serve(arguments: Sequence[str]) -> int:
     # Browsers keep what is behind # to themselves, so that it is in no log.
     address = f"http://{name}:{port}/" + (f"#token={token}" if token else "")
     run(app, bound, lambda: print(f"open {address}; Ctrl-C ends it", flush=True))
-    print("ended; what was asked before is answered")
+    left = app.state.desk.inside
+    print("ended; " + (f"{left} photos are not answered" if left else "nothing is left to answer"))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -56,13 +57,20 @@ def classes_with_colours(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def answer(
-    served: Served, photo: np.ndarray, *, probabilities: bool = False, attention: bool = False
+    served: Served,
+    photo: np.ndarray,
+    *,
+    probabilities: bool = False,
+    attention: bool = False,
+    raw: bool = False,
 ) -> dict[str, Any]:
     """Everything that a network says of a photo, uint8 (H, W, 3).
 
     ``mask`` is a PNG file at the photo's size whose palette has the classes' colours and whose
-    values are their numbers; ``probabilities`` one grey PNG file a class, 255 for certain, at most
-    :data:`COARSE` pixels long; ``attention`` one a task and block.
+    values are their numbers; ``pixels`` (with ``raw``) the same numbers, a byte each, row by row,
+    packed by gzip, in base64: browsers may change what they read from a picture.
+    ``probabilities`` is one grey PNG file a class, 255 for certain, at most :data:`COARSE` pixels
+    long; ``attention`` one a task and block.
     """
     predictor = served.predictor
     attention = attention and predictor.attentive
@@ -79,6 +87,8 @@ def answer(
         "mask": None if found.mask is None else as_url(mask_picture(found.mask)),
         "classes": _shares(found),
     }
+    if raw and found.mask is not None:
+        said["pixels"] = packed(found.mask)
     if known:
         planes = coarse(found)
         said["uncertainty"] = uncertainty(planes)
@@ -89,6 +99,11 @@ def answer(
             for key, mask in found.attention.items()
         }
     return said
+
+
+def packed(mask: np.ndarray) -> str:
+    """Class numbers, row by row, packed by gzip, in base64."""
+    return base64.b64encode(gzip.compress(mask.tobytes(), 1)).decode()
 
 
 def _shares(found: Prediction) -> list[dict[str, Any]]:

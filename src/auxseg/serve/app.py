@@ -7,29 +7,36 @@ not be postponed (``from __future__ import annotations``).
 import asyncio
 import html
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import FastAPI, File, Query, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from PIL import Image
 from starlette.exceptions import HTTPException
 
 from auxseg.errors import AuxsegError
 from auxseg.palette import mask_picture
-from auxseg.serve.answers import Served, answer, as_url
+from auxseg.serve.answers import Served, answer, as_url, packed
 from auxseg.serve.desk import BusyError, Desk
 from auxseg.serve.gallery import Gallery
 from auxseg.serve.guard import Guard, refuse
 from auxseg.serve.limits import Limits
 from auxseg.serve.uploads import TooLargeError, read_mask, read_photo
 
+T = TypeVar("T")
+
 PAGE = Path(__file__).parent / "page"
 #: Seconds between two looks whether the network is idle, so that a further photo can be scored.
 PAUSE = 0.05
+#: Seconds between two looks whether a client is still there.
+GONE = 0.25
+#: So many photos of the folder are read at once.
+AT_ONCE = 2
 #: Quality of the photos of the folder as the page gets them.
 QUALITY = 92
 
@@ -76,6 +83,11 @@ def make_app(
     async def wrong(request: Request, error: AuxsegError) -> JSONResponse:
         return refuse(413 if isinstance(error, TooLargeError) else 422, str(error))
 
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return refuse(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
+
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> JSONResponse:
         return refuse(error.status_code, str(error.detail))
@@ -107,16 +119,19 @@ def make_app(
         return {
             "networks": [one.about() for one in networks],
             "photos": None if gallery is None else len(gallery),
+            "classes": None if gallery is None else list(gallery.classes),
             "ignores": gallery is not None and gallery.ignores,
             "limits": {"bytes": limits.bytes, "pixels": limits.pixels},
         }
 
     @app.post("/api/predict")
     async def predict(
+        request: Request,
         image: Annotated[UploadFile, File(description="a photo, in any format that auxseg reads")],
         network: Annotated[int, Query(ge=0, lt=len(networks))] = 0,
         probabilities: bool = False,
         attention: bool = False,
+        raw: bool = False,
     ) -> dict[str, Any]:
         """What a network says of a photo: mask, classes, box (auxseg.serve.answers.answer)."""
         work = partial(
@@ -124,8 +139,9 @@ def make_app(
             *(networks[network], image.file, limits.pixels),
             probabilities=probabilities,
             attention=attention,
+            raw=raw,
         )
-        return await desk.run(work)
+        return await _while_wanted(request, desk.run(work))
 
     if gallery is not None:
         _add_gallery(app, gallery, networks, desk)
@@ -146,6 +162,12 @@ def _add_gallery(app: FastAPI, gallery: Gallery, networks: Sequence[Served], des
             raise HTTPException(404, f"photo {number}: there are 0 to {len(gallery) - 1}")
         return number
 
+    few = asyncio.Semaphore(AT_ONCE)
+
+    async def in_thread(work: Callable[[], T]) -> T:
+        async with few:
+            return await asyncio.to_thread(work)
+
     @app.get("/api/photos")
     async def photos() -> list[dict[str, Any]]:
         """Every photo of the folder: number, name, has_mask, uncertainty (null until known)."""
@@ -160,10 +182,11 @@ def _add_gallery(app: FastAPI, gallery: Gallery, networks: Sequence[Served], des
             Image.fromarray(gallery.read(known(number))).save(stream, "jpeg", quality=QUALITY)
             return stream.getvalue()
 
-        return Response(await asyncio.to_thread(encoded), media_type="image/jpeg")
+        return Response(await in_thread(encoded), media_type="image/jpeg")
 
     @app.get("/api/photos/{number}/prediction")
     async def prediction(
+        request: Request,
         number: int,
         network: Annotated[int, Query(ge=0, lt=len(networks))] = 0,
         attention: bool = False,
@@ -172,23 +195,27 @@ def _add_gallery(app: FastAPI, gallery: Gallery, networks: Sequence[Served], des
 
         def work() -> dict[str, Any]:
             photo = gallery.read(known(number))
-            return answer(networks[network], photo, probabilities=True, attention=attention)
+            return answer(
+                networks[network], photo, probabilities=True, attention=attention, raw=True
+            )
 
-        return await desk.run(work)
+        return await _while_wanted(request, desk.run(work))
 
     @app.get("/api/photos/{number}/mask")
     async def mask(number: int) -> dict[str, Any]:
         """The mask that is in the folder, as in a prediction; null without one."""
 
-        def work() -> str | None:
+        def work() -> dict[str, Any]:
             found = gallery.mask(known(number))
-            return None if found is None else as_url(mask_picture(found))
+            if found is None:
+                return {"mask": None, "pixels": None}
+            return {"mask": as_url(mask_picture(found)), "pixels": packed(found)}
 
-        return {"mask": await asyncio.to_thread(work)}
+        return await in_thread(work)
 
     @app.put("/api/photos/{number}/mask")
     async def save(
-        number: int, mask: Annotated[UploadFile, File(description="PNG; red is the class number")]
+        number: int, mask: Annotated[UploadFile, File(description="a PNG file of class numbers")]
     ) -> dict[str, Any]:
         """Saves a mask, whole or not at all; an earlier one is kept in masks-before/."""
 
@@ -197,7 +224,7 @@ def _add_gallery(app: FastAPI, gallery: Gallery, networks: Sequence[Served], des
             kept = gallery.save(number, read_mask(mask.file, (height, width)))
             return None if kept is None else kept.name
 
-        before = await asyncio.to_thread(work)
+        before = await in_thread(work)
         return {"saved": gallery.photos[number].mask.name, "before": before}
 
 
@@ -206,11 +233,21 @@ async def _score_all(desk: Desk, gallery: Gallery | None, served: Served) -> Non
     if gallery is None or "segmentation" not in served.predictor.tasks:
         return
     while True:
-        number = next(gallery.unscored(), None)
+        number = await asyncio.to_thread(lambda: next(gallery.unscored(), None))
         if number is None or not desk.idle:
             await asyncio.sleep(PAUSE if number is not None else 20 * PAUSE)
             continue
         await desk.run(gallery.score, number, served)
+
+
+async def _while_wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is given up while it still waits if the client leaves."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        await asyncio.wait({task}, timeout=GONE)
+        if not task.done() and await request.is_disconnected():
+            task.cancel()
+    return await task
 
 
 def _docs(schema: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'
 #: Names under which only this machine is reached.
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Paths that anybody may ask for: they tell nothing of photos or networks.
-OPEN = frozenset({"/", "/healthz", "/page.css", "/page.js"})
+OPEN = frozenset({"/", "/healthz", "/page.css", "/page.js", "/docs", "/openapi.json"})
 
 
 class Guard:
@@ -60,7 +60,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         """Why a request is not let in; None if it is."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _host(f"//{headers.get('host', '')}")
         if self.token is None and host not in LOCAL:
             return refuse(421, f"host {host!r} is not this machine")
         if self.token is not None and scope["path"] not in OPEN:
@@ -68,8 +68,13 @@ class Guard:
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 return refuse(401, "token: missing or wrong", {"WWW-Authenticate": "Bearer"})
         origin = headers.get("origin")
-        if origin and scope["method"] != "GET" and urlsplit(origin).netloc != headers.get("host"):
-            return refuse(403, f"origin {origin} may not write here")
+        if self.token is None and scope["path"] not in OPEN:
+            # A token is asked for where a proxy may stand in between, which changes the host.
+            written = scope["method"] not in ("GET", "HEAD")
+            if written and origin and _netloc(origin) != headers.get("host"):
+                return refuse(403, f"origin {origin} may not write here")
+            if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+                return refuse(403, "another page may not ask here")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self.limits.bytes:
             return refuse(413, _too_large(self.limits))
@@ -97,6 +102,21 @@ class Guard:
         return bounded
 
 
+def _host(url: str) -> str:
+    """The name of a host; empty where there is none that can be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
 def refuse(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """One line that says why not."""
     return JSONResponse({"error": text}, status, headers=dict(headers or {}))
@@ -112,6 +132,7 @@ def _with_policy(send: Send) -> Send:
             message["headers"] += [
                 (b"content-security-policy", POLICY.encode()),
                 (b"x-content-type-options", b"nosniff"),
+                (b"cross-origin-resource-policy", b"same-origin"),
                 (b"referrer-policy", b"no-referrer"),
                 (b"cache-control", b"no-store"),
             ]

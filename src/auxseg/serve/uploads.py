@@ -1,4 +1,4 @@
-"""From the bytes of a request to a photo."""
+"""From the bytes of a request to a photo or a mask."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from PIL import Image, UnidentifiedImageError
 from auxseg.data.decode import from_picture
 from auxseg.data.files import IMAGE_ENDINGS
 from auxseg.errors import AuxsegError, DataError
+
+#: Pillow's names of the formats that are read; it knows others, which start programs.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 
 
 class TooLargeError(AuxsegError):
@@ -34,7 +37,7 @@ def read_photo(stream: BinaryIO, pixels: int) -> np.ndarray:
         with warnings.catch_warnings():
             # Of many pixels; that is said below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(stream)
+            picture = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
         raise DataError(f"image: is no photo; allowed are {', '.join(IMAGE_ENDINGS)}") from None
     except Image.DecompressionBombError:
@@ -50,7 +53,7 @@ def read_photo(stream: BinaryIO, pixels: int) -> np.ndarray:
 
 
 def read_mask(stream: BinaryIO, size: tuple[int, int]) -> np.ndarray:
-    """A corrected mask as the page sends it: a PNG file whose red channel holds the class numbers.
+    """A corrected mask: a PNG file of class numbers.
 
     Args:
         size: height and width that it must have.
@@ -59,7 +62,7 @@ def read_mask(stream: BinaryIO, size: tuple[int, int]) -> np.ndarray:
         uint8 (H, W).
 
     Raises:
-        DataError: no PNG file, or of another size.
+        DataError: no PNG file, of another size, or in colours.
     """
     try:
         picture = Image.open(stream, formats=["PNG"])
@@ -68,6 +71,12 @@ def read_mask(stream: BinaryIO, size: tuple[int, int]) -> np.ndarray:
                 f"mask: {picture.width} × {picture.height} pixels; its photo has "
                 f"{size[1]} × {size[0]}"
             )
-        return np.array(picture.convert("RGB"))[..., 0]
+        if picture.mode in ("P", "L"):
+            return np.array(picture)
+        pixels = np.array(picture.convert("RGBA"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"mask: is no PNG file that can be read ({error})") from None
+    grey = (pixels[..., :3] == pixels[..., :1]).all() and (pixels[..., 3] == 255).all()
+    if not grey:
+        raise DataError("mask: is in colours; it takes class numbers, as greys or a palette image")
+    return pixels[..., 0]

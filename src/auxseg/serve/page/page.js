@@ -1,4 +1,5 @@
-// One photo at a time: its pixels, its mask as one byte a pixel, and tools that change the mask.
+// One photo at a time: its mask as one byte a pixel, and tools that change these bytes. Canvases
+// only show them: browsers may alter what is read back from a picture.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -9,17 +10,21 @@ const HISTORY = 50;
 
 let about = null; // GET /api/about
 let token = "";
-const uploaded = []; // files that were chosen: { name, file }
+const uploaded = []; // files that were chosen: { key, name, file }
 let listed = []; // the folder's photos
-let current = null; // { file } or { number, name }, with: bitmap, width, height, mask, …
-let view = { scale: 1, x: 0, y: 0 }; // canvas = image × scale + (x, y)
+let current = null; // the photo that is shown: see answered()
+let view = { scale: 1, x: 0, y: 0, whole: true }; // canvas = image × scale + (x, y)
 let active = 1; // the class that tools draw
 let cross = null; // where the keyboard is, in the image's pixels
 let polygon = []; // corners so far
 let undone = [], done = [];
-let asked = 0; // numbers what was asked for, so that a late answer is told from the last one
+let asking = null; // of the photo that is being opened: aborts its requests
+let target = null; // the key of the photo that was asked for last
+let skipped = new Set(); // keys of photos that "Next photo" went past
+const shown = new Map(); // name of a class → whether it is drawn
 
-const shown = []; // class → whether it is drawn
+const selected = () => Number($("network").value) || 0;
+const classes = () => current?.classes ?? about.networks[selected()].classes;
 
 // -- asking the server --------------------------------------------------------------------------
 
@@ -29,13 +34,15 @@ async function ask(path, options = {}) {
     let response;
     try {
       response = await fetch(path, { ...options, headers });
-    } catch {
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
       throw new Error("the server does not answer");
     }
     if (response.status === 503 && tries < 5) {
       const seconds = Number(response.headers.get("Retry-After")) || 1;
       say(`The server is busy; trying again in ${seconds} s.`);
       await new Promise((go) => setTimeout(go, 1000 * seconds));
+      options.signal?.throwIfAborted();
       continue;
     }
     if (!response.ok) {
@@ -51,77 +58,95 @@ async function ask(path, options = {}) {
 const askJson = async (path, options) => (await ask(path, options)).json();
 
 function say(text) { $("status").textContent = text; }
-function fail(error) { $("error").textContent = error ? String(error.message || error) : ""; }
-
-// -- masks: PNG files ↔ one byte a pixel ----------------------------------------------------------
-
-
-function pixelsOf(bitmap, width = bitmap.width, height = bitmap.height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height).data;
+function fail(error) {
+  if (error?.name === "AbortError") return;
+  $("error").textContent = error ? String(error.message || error) : "";
 }
+
+// What a network says of a photo, of the folder or of one's own.
+function askAbout(photo, network, query, signal) {
+  if (!photo.file) return askJson(`api/photos/${photo.number}/prediction?network=${network}&${query}`, { signal });
+  const body = new FormData();
+  body.append("image", photo.file);
+  return askJson(`api/predict?network=${network}&raw=true&${query}`, { method: "POST", body, signal });
+}
+
+// -- bytes ----------------------------------------------------------------------------------------
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+const through = async (bytes, stream) =>
+  new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
+
+// Class numbers as the server packs them.
+const unpacked = (text) => through(bytesOf(text), new DecompressionStream("gzip"));
+
+const fromDataUrl = (url) => createImageBitmap(new Blob([bytesOf(url.slice(url.indexOf(",") + 1))], { type: "image/png" }));
 
 const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+const colourOf = (number, known) => (number < known.length ? rgb(known[number].colour) : [128, 128, 128]);
 
-// The palette of a mask's file has the classes' colours, each of them once.
-async function maskOf(url, classes) {
-  const data = pixelsOf(await fromDataUrl(url));
-  const known = new Map(classes.map((one, n) => [rgb(one.colour).reduce((a, b) => 256 * a + b), n]));
-  const mask = new Uint8Array(data.length / 4);
-  for (let at = 0; at < mask.length; at++) {
-    const key = 65536 * data[4 * at] + 256 * data[4 * at + 1] + data[4 * at + 2];
-    mask[at] = known.get(key) ?? UNLABELLED;
-  }
-  return mask;
+const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
+  for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+  return n;
+});
+
+function chunk(kind, data) {
+  const whole = new Uint8Array(12 + data.length), words = new DataView(whole.buffer);
+  words.setUint32(0, data.length);
+  whole.set([...kind].map((one) => one.charCodeAt(0)), 4);
+  whole.set(data, 8);
+  let crc = 0xffffffff;
+  for (let at = 4; at < 8 + data.length; at++) crc = CRC[(crc ^ whole[at]) & 255] ^ (crc >>> 8);
+  words.setUint32(8 + data.length, (crc ^ 0xffffffff) >>> 0);
+  return whole;
 }
 
-async function fromDataUrl(url) {
-  const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (c) => c.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+// A mask as a PNG file with a palette, byte by byte.
+async function fileOf(photo) {
+  const { width, height, mask } = photo;
+  const head = new Uint8Array(13), words = new DataView(head.buffer);
+  words.setUint32(0, width); words.setUint32(4, height);
+  head.set([8, 3, 0, 0, 0], 8);
+  const palette = new Uint8Array(768);
+  for (let n = 0; n < 256; n++) palette.set(colourOf(n, photo.classes), 3 * n);
+  const rows = new Uint8Array(height * (width + 1)); // each behind a byte that says: no filter
+  for (let y = 0; y < height; y++) rows.set(mask.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  const packed = await through(rows, new CompressionStream("deflate"));
+  return new Blob(
+    [Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), chunk("IHDR", head), chunk("PLTE", palette), chunk("IDAT", packed), chunk("IEND", new Uint8Array())],
+    { type: "image/png" },
+  );
 }
 
-// A PNG file whose red channel holds the class numbers.
-async function fileOf(mask, width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const picture = new ImageData(width, height);
-  for (let at = 0; at < mask.length; at++) {
-    picture.data.fill(mask[at], 4 * at, 4 * at + 3);
-    picture.data[4 * at + 3] = 255;
-  }
-  canvas.getContext("2d").putImageData(picture, 0, 0);
-  return canvas.convertToBlob({ type: "image/png" });
-}
+// -- showing --------------------------------------------------------------------------------------
 
-function colourOf(number) {
-  if (number === UNLABELLED) return [128, 128, 128];
-  return rgb(classes()[number].colour);
-}
-
-const classes = () => about.networks[Number($("network").value) || 0].classes;
-
-// A canvas of the photo's size with the mask in colours; the background is transparent.
-function paint(mask, canvas, area) {
-  const width = canvas.width;
+// Draws some of a mask in colours, onto a canvas of the photo's size; the background stays clear.
+function paint(side, area) {
+  const { mask, painted } = side, width = painted.width;
   const { left, top, right, bottom } = area;
   if (right <= left || bottom <= top) return;
   const picture = new ImageData(right - left, bottom - top);
-  const colours = Array.from({ length: 256 }, (_, n) =>
-    n < classes().length || n === UNLABELLED ? [...colourOf(n), n !== 0 && shown[n] !== false ? 255 : 0] : [0, 0, 0, 0]);
+  const words = new Uint32Array(picture.data.buffer), little = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+  const colours = Uint32Array.from({ length: 256 }, (_, n) => {
+    const hidden = n === 0 || (n >= side.classes.length && n !== UNLABELLED) || shown.get(side.classes[n]?.name) === false;
+    const [red, green, blue] = colourOf(n, side.classes);
+    if (hidden) return 0;
+    return little ? ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0 : ((red << 24) | (green << 16) | (blue << 8) | 255) >>> 0;
+  });
   let to = 0;
   for (let y = top; y < bottom; y++)
-    for (let x = left; x < right; x++) {
-      const colour = colours[mask[y * width + x]];
-      picture.data[to++] = colour[0]; picture.data[to++] = colour[1];
-      picture.data[to++] = colour[2]; picture.data[to++] = colour[3];
-    }
-  canvas.getContext("2d").putImageData(picture, left, top);
+    for (let x = left, at = y * width + left; x < right; x++) words[to++] = colours[mask[at++]];
+  painted.getContext("2d").putImageData(picture, left, top);
 }
 
 const whole = () => ({ left: 0, top: 0, right: current.width, bottom: current.height });
 
-// -- showing --------------------------------------------------------------------------------------
+function repaint(area = whole()) {
+  if (!current) return;
+  if (current.mask) paint(current, area);
+  if (current.other?.mask && area.right - area.left === current.width) paint(current.other, whole());
+  draw();
+}
 
 function fitCanvas(canvas) {
   const box = canvas.getBoundingClientRect(), ratio = devicePixelRatio || 1;
@@ -131,14 +156,9 @@ function fitCanvas(canvas) {
 
 function wholePhoto() {
   if (!current) return;
-  const canvas = $("stage");
-  fitCanvas(canvas);
-  const scale = Math.min(canvas.width / current.width, canvas.height / current.height);
-  view = {
-    scale,
-    x: (canvas.width - scale * current.width) / 2,
-    y: (canvas.height - scale * current.height) / 2,
-  };
+  fitCanvas(stage);
+  const scale = Math.min(stage.width / current.width, stage.height / current.height);
+  view = { scale, x: (stage.width - scale * current.width) / 2, y: (stage.height - scale * current.height) / 2, whole: true };
   draw();
 }
 
@@ -148,12 +168,12 @@ function draw() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    drawOn($("stage"), current?.painted);
-    if (!$("other").hidden) drawOn($("other"), current?.paintedOther);
+    drawOn(stage, current);
+    if (!$("other").hidden) drawOn($("other"), current?.other);
   });
 }
 
-function drawOn(canvas, painted) {
+function drawOn(canvas, side) {
   fitCanvas(canvas);
   const context = canvas.getContext("2d");
   context.setTransform(1, 0, 0, 1, 0, 0);
@@ -162,25 +182,24 @@ function drawOn(canvas, painted) {
   context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
   context.imageSmoothingEnabled = view.scale < 2;
   context.drawImage(current.bitmap, 0, 0);
-  const heat = current.heat;
-  if (heat) {
+  if (side?.heat) {
     context.globalAlpha = 0.7;
     context.imageSmoothingEnabled = true;
-    context.drawImage(heat, 0, 0, current.width, current.height);
+    context.drawImage(side.heat, 0, 0, current.width, current.height);
     context.imageSmoothingEnabled = view.scale < 2;
   }
-  if (painted) {
+  if (side?.painted) {
     context.globalAlpha = $("opacity").value / 100;
-    context.drawImage(painted, 0, 0);
+    context.drawImage(side.painted, 0, 0);
   }
   context.globalAlpha = 1;
   context.lineWidth = 2 / view.scale;
-  if (current.box) {
-    const [left, top, right, bottom] = current.box;
+  if (side?.box) {
+    const [left, top, right, bottom] = side.box;
     context.strokeStyle = "#d81e3f";
     context.strokeRect(left, top, right - left, bottom - top);
   }
-  if (canvas !== $("stage")) return;
+  if (canvas !== stage) return;
   if (polygon.length) {
     context.strokeStyle = "#fff";
     context.beginPath();
@@ -188,7 +207,7 @@ function drawOn(canvas, painted) {
     context.stroke();
     for (const [x, y] of polygon) context.strokeRect(x - 2 / view.scale, y - 2 / view.scale, 4 / view.scale, 4 / view.scale);
   }
-  if (cross && document.activeElement === canvas) {
+  if (cross && document.activeElement === stage) {
     context.strokeStyle = "#ff0";
     const arm = 12 / view.scale;
     context.beginPath();
@@ -198,226 +217,261 @@ function drawOn(canvas, painted) {
   }
 }
 
+const onStageOf = ([x, y]) => [view.x + x * view.scale, view.y + y * view.scale];
+
+// Around a place of the canvas; by keyboard around the cross.
 function zoom(factor, at) {
   if (!current) return;
-  const canvas = $("stage");
-  const [x, y] = at || [canvas.width / 2, canvas.height / 2];
+  const keyboard = document.activeElement === stage && cross;
+  const [x, y] = at || (keyboard ? onStageOf(cross) : [stage.width / 2, stage.height / 2]);
   const scale = Math.min(64, Math.max(0.01, view.scale * factor));
-  view = {
-    scale,
-    x: x - (x - view.x) * (scale / view.scale),
-    y: y - (y - view.y) * (scale / view.scale),
-  };
+  view = { scale, x: x - (x - view.x) * (scale / view.scale), y: y - (y - view.y) * (scale / view.scale), whole: false };
   draw();
 }
 
-function listClasses(shares) {
-  const list = $("classes");
-  list.replaceChildren();
-  classes().forEach((one, n) => {
-    const row = document.createElement("li");
-    const pick = Object.assign(document.createElement("input"), { type: "radio", name: "class", checked: n === active });
-    pick.addEventListener("change", () => { active = n; });
-    const label = document.createElement("label");
+// Moves the photo so that the cross can be seen.
+function follow() {
+  const [x, y] = onStageOf(cross), rim = 20;
+  const dx = x < rim ? rim - x : x > stage.width - rim ? stage.width - rim - x : 0;
+  const dy = y < rim ? rim - y : y > stage.height - rim ? stage.height - rim - y : 0;
+  if (dx || dy) view = { ...view, x: view.x + dx, y: view.y + dy, whole: false };
+}
+
+function listClasses() {
+  const known = classes();
+  if (active !== UNLABELLED || !about.ignores) active = Math.min(active, Math.max(0, known.length - 1));
+  const rows = known.map((one, n) => {
+    const row = document.createElement("li"), label = document.createElement("label");
+    const pick = Object.assign(document.createElement("input"), { type: "radio", name: "class", value: n, checked: n === active });
     const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
     swatch.style.background = one.colour;
     label.append(pick, swatch, one.name);
-    const see = Object.assign(document.createElement("input"), { type: "checkbox", checked: shown[n] !== false, disabled: n === 0 });
+    const see = Object.assign(document.createElement("input"), { type: "checkbox", checked: shown.get(one.name) !== false, disabled: n === 0 });
     see.setAttribute("aria-label", `show ${one.name}`);
-    see.addEventListener("change", () => { shown[n] = see.checked; repaint(); });
-    const share = Object.assign(document.createElement("span"), { className: "share" });
-    share.textContent = shares ? `${(100 * shares[n]).toFixed(1)} %` : "";
-    row.append(see, label, share);
-    list.append(row);
+    see.addEventListener("change", () => { shown.set(one.name, see.checked); repaint(); });
+    row.append(see, label, Object.assign(document.createElement("span"), { className: "share" }));
+    return row;
   });
   if (about.ignores) {
-    const row = document.createElement("li");
-    const pick = Object.assign(document.createElement("input"), { type: "radio", name: "class", checked: active === UNLABELLED });
-    pick.addEventListener("change", () => { active = UNLABELLED; });
-    const label = document.createElement("label");
-    label.append(pick, "not labelled");
+    const row = document.createElement("li"), label = document.createElement("label");
+    label.append(Object.assign(document.createElement("input"), { type: "radio", name: "class", value: UNLABELLED, checked: active === UNLABELLED }), "not labelled");
     row.append(label);
-    list.append(row);
+    rows.push(row);
   }
+  $("classes").replaceChildren(...rows);
+}
+$("classes").addEventListener("change", (event) => { if (event.target.name === "class") active = Number(event.target.value); });
+
+function count(mask) {
+  const counts = new Float64Array(256);
+  for (let at = 0; at < mask.length; at++) counts[mask[at]]++;
+  return counts;
 }
 
-function shares() {
-  const counts = new Array(256).fill(0);
-  for (const value of current.mask) counts[value]++;
-  return classes().map((_, n) => counts[n] / current.mask.length);
-}
-
-function repaint(area = whole()) {
-  if (!current?.mask) return;
-  paint(current.mask, current.painted, area);
-  if (current.maskOther && area.right - area.left === current.width)
-    paint(current.maskOther, current.paintedOther, whole());
-  draw();
-}
-
+// The shares of the classes, as text for eyes and for screen readers.
 function describe() {
-  const parts = classes().map((one, n) => [one.name, current.mask ? shares()[n] : 0])
+  const shares = current?.mask && classes().map((_, n) => current.counts[n] / current.mask.length);
+  document.querySelectorAll("#classes .share").forEach((one, n) => { one.textContent = shares ? `${(100 * shares[n]).toFixed(1)} %` : ""; });
+  const parts = classes().map((one, n) => [one.name, shares ? shares[n] : 0])
     .filter(([, share], n) => n > 0 && share > 0)
     .map(([name, share]) => `${name} ${(100 * share).toFixed(1)} %`);
-  const text = parts.length ? parts.join(", ") : "nothing but background";
-  $("stage").setAttribute("aria-label", `${current.name}: ${current.mask ? text : "no mask"}`);
-  if (current.mask) listClasses(shares());
+  const text = !current?.mask ? "no mask" : parts.length ? parts.join(", ") : "nothing but background";
+  stage.setAttribute("aria-label", current ? `${current.name}: ${text}` : "No photo yet");
 }
 
 // -- a photo and what the network says of it ---------------------------------------------------------
 
+const leave = () => !current?.changed || confirm("The mask was changed and is not saved. Go on without it?");
+
 async function open(photo) {
-  if (current?.changed && !confirm("The mask was changed and is not saved. Go on without it?")) return;
-  const mine = ++asked;
+  if (!leave()) return false;
+  asking?.abort();
+  const mine = asking = new AbortController();
+  target = photo.key;
+  const edits = current?.edits;
   fail();
   say(`${photo.name}: asking the network …`);
-  document.querySelectorAll("#photos button").forEach((one) =>
-    one.setAttribute("aria-current", one.dataset.key === photo.key));
+  mark(photo.key);
   try {
-    const opened = photo.file ? await openFile(photo) : await openListed(photo);
-    if (mine !== asked) return; // another one was chosen meanwhile
-    current = opened;
-    done = []; undone = []; polygon = []; cross = [current.width / 2, current.height / 2];
-    buttons();
-    $("width").max = Math.max(50, Math.round(Math.max(current.width, current.height) / 5));
-    wholePhoto();
-    repaint();
-    describe();
-    tell();
+    const opened = await answered(photo, selected(), mine.signal);
+    if (mine !== asking) return false; // another one was chosen meanwhile
+    if (current?.edits !== edits && !leave()) { mark(current.key); tell(); return false; }
+    show(opened);
+    return true;
   } catch (error) {
-    if (mine === asked) { fail(error); say(""); }
+    if (mine === asking) { fail(error); say(""); mark(current?.key); }
+    return false;
+  } finally {
+    if (mine === asking) asking = null;
   }
+}
+
+function mark(key) {
+  document.querySelectorAll("#photos button").forEach((one) => one.setAttribute("aria-current", one.dataset.key === key));
+}
+
+function show(opened) {
+  current = opened;
+  done = []; undone = []; polygon = []; before = null; last = null;
+  cross = [current.width / 2, current.height / 2];
+  $("width").max = Math.max(50, Math.round(Math.max(current.width, current.height) / 5));
+  listClasses();
+  listAttention();
+  buttons();
+  wholePhoto();
+  repaint();
+  describe();
+  tell();
 }
 
 function tell() {
-  const { said, width, height, name } = current;
-  const parts = [];
-  if (said?.label) parts.push(`class ${said.label} (${Math.round(100 * said.probability)} %)`);
-  if (said?.box) parts.push("a box");
-  if (said?.uncertainty !== undefined) parts.push(`uncertainty ${said.uncertainty.toFixed(3)}`);
+  if (!current) return;
+  const { said, width, height, name } = current, parts = [];
+  if (said.label) parts.push(`class ${said.label} (${Math.round(100 * said.probability)} %)`);
+  if (said.box) parts.push("a box");
+  if (said.uncertainty !== undefined) parts.push(`uncertainty ${said.uncertainty.toFixed(3)}`);
   if (current.from === "saved") parts.push("the mask in the folder");
   $("found").textContent = parts.join(", ");
-  say(`${name}: ${width} × ${height} pixels.`);
+  say(`${name}: ${width} × ${height} pixels.${current.note ? ` ${current.note}` : ""}`);
 }
 
-async function openFile(photo) {
-  const body = new FormData();
-  body.append("image", photo.file);
-  const [bitmap, said] = await Promise.all([
-    createImageBitmap(photo.file).catch(() => null),
-    askJson(`api/predict?probabilities=true&network=${$("network").value || 0}`, { method: "POST", body }),
-  ]);
-  if (!bitmap) throw new Error(`${photo.name}: this browser cannot show photos of this format`);
-  return answered(photo, bitmap, said);
-}
+const sameNames = (known) => JSON.stringify(known.map((one) => one.name)) === JSON.stringify(about.classes);
 
-async function openListed(photo) {
-  const path = `api/photos/${photo.number}`;
-  const [picture, said, saved] = await Promise.all([
-    ask(`${path}/image`).then((one) => one.blob()).then(createImageBitmap),
-    askJson(`${path}/prediction?network=${$("network").value || 0}`),
-    askJson(`${path}/mask`),
-  ]);
-  return answered(photo, picture, said, saved.mask);
-}
-
-async function answered(photo, bitmap, said, saved = null) {
-  if (bitmap.width !== said.width || bitmap.height !== said.height)
-    throw new Error(`${photo.name}: this browser turns the photo otherwise than the network saw it`);
+// Everything about a photo that is shown, whole: nothing of the one before is in it.
+async function answered({ key, name, file, number }, network, signal) {
+  const photo = { key, name, file, number };
+  const known = about.networks[network].classes;
+  const ours = number !== undefined && sameNames(known);
+  const picture = file
+    ? createImageBitmap(file).catch(() => { throw new Error(`${name}: this browser cannot show photos of this format`); })
+    : ask(`api/photos/${number}/image`, { signal }).then((one) => one.blob()).then(createImageBitmap);
+  let note = "";
+  const there = ours
+    ? askJson(`api/photos/${number}/mask`, { signal }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      note = `The mask in the folder cannot be read (${error.message}); this is the prediction.`;
+      return { pixels: null };
+    })
+    : { pixels: null };
+  // What is wrong with the upload says the server better than the browser.
+  const [said, bitmap, saved] = await Promise.all([askAbout(photo, network, "probabilities=true", signal), picture.catch((error) => error), there]);
+  if (bitmap instanceof Error) throw bitmap;
   const { width, height } = said;
-  const opened = { ...photo, bitmap, width, height, said, box: said.box, changed: false };
-  opened.from = saved ? "saved" : "prediction";
-  opened.mask = said.mask ? await maskOf(saved || said.mask, classes()) : null;
-  opened.painted = opened.mask && new OffscreenCanvas(width, height);
+  if (bitmap.width !== width || bitmap.height !== height)
+    throw new Error(`${name}: this browser turns the photo otherwise than the network saw it`);
+  if (number !== undefined && !ours) note = "This network has other classes than the folder: its masks cannot be saved there.";
+  const opened = {
+    ...photo, network, classes: known, bitmap, width, height, said, note, box: said.box,
+    mask: null, changed: false, edited: false, edits: 0, from: "prediction", editable: !photo.file ? ours : true,
+  };
+  const packed = saved.pixels || said.pixels;
+  if (packed) {
+    if (saved.pixels) opened.from = "saved";
+    opened.mask = await unpacked(packed);
+    if (opened.mask.length !== width * height) throw new Error(`${name}: its mask has another size`);
+    opened.counts = count(opened.mask);
+    opened.painted = new OffscreenCanvas(width, height);
+  }
   if (said.probabilities) {
     const planes = await Promise.all(said.probabilities.map(fromDataUrl));
-    opened.sure = planes.map((plane) => ({ width: plane.width, height: plane.height, data: pixelsOf(plane) }));
+    opened.sure = planes.map((plane) => {
+      const canvas = new OffscreenCanvas(plane.width, plane.height), context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(plane, 0, 0);
+      return { width: plane.width, height: plane.height, data: context.getImageData(0, 0, plane.width, plane.height).data };
+    });
   }
-  await addOther(opened);
+  if ($("beside").checked) opened.other = await otherSide(opened, signal);
   return opened;
 }
 
-// The second network's mask, where both are to be seen.
-async function addOther(photo) {
-  if (!$("beside").checked || about.networks.length < 2) return;
-  const second = 1 - (Number($("network").value) || 0);
-  let said;
-  if (photo.file) {
-    const body = new FormData();
-    body.append("image", photo.file);
-    said = await askJson(`api/predict?network=${second}`, { method: "POST", body });
-  } else said = await askJson(`api/photos/${photo.number}/prediction?network=${second}`);
-  if (!said.mask) return;
-  photo.maskOther = await maskOf(said.mask, about.networks[second].classes);
-  photo.paintedOther = new OffscreenCanvas(photo.width, photo.height);
+// What the second network says, where both are to be seen.
+async function otherSide(photo, signal) {
+  if (about.networks.length < 2) return null;
+  const network = 1 - photo.network, said = await askAbout(photo, network, "", signal);
+  const side = { classes: about.networks[network].classes, box: said.box, mask: null };
+  if (said.pixels) {
+    side.mask = await unpacked(said.pixels);
+    side.painted = new OffscreenCanvas(photo.width, photo.height);
+  }
+  return side;
+}
+
+function listAttention(names = Object.keys(current?.attention || {}), chosen = "") {
+  const able = about.networks[current ? current.network : selected()].attention;
+  $("attention-row").hidden = !able;
+  const options = names.map((name) => new Option(name, name));
+  $("attention").replaceChildren(new Option("none", ""), ...(options.length || !able ? options : [new Option("show …", "show")]));
+  $("attention").value = chosen;
 }
 
 async function showAttention() {
-  const key = $("attention").value;
-  if (!current) return;
-  current.heat = null;
-  if (key) {
-    if (!current.attention) {
-      const network = $("network").value || 0;
-      const query = `attention=true&network=${network}`;
-      let said;
-      if (current.file) {
-        const body = new FormData();
-        body.append("image", current.file);
-        said = await askJson(`api/predict?${query}`, { method: "POST", body });
-      } else said = await askJson(`api/photos/${current.number}/prediction?${query}`);
-      current.attention = said.attention || {};
-      listAttention(Object.keys(current.attention), key);
-    }
-    const name = current.attention[key] ? key : Object.keys(current.attention)[0];
-    if (name) current.heat = await fromDataUrl(current.attention[name]);
+  const photo = current, key = $("attention").value;
+  if (!photo) return;
+  if (key && !photo.attention) {
+    const said = await askAbout(photo, photo.network, "attention=true");
+    photo.attention = said.attention || {};
+    if (photo !== current) return;
+    listAttention(Object.keys(photo.attention), Object.keys(photo.attention)[0] || "");
   }
+  const name = photo === current ? $("attention").value : "";
+  photo.heat = name && photo.attention?.[name] ? await fromDataUrl(photo.attention[name]) : null;
   draw();
-}
-
-function listAttention(names, chosen) {
-  const select = $("attention");
-  select.replaceChildren(new Option("none", ""), ...names.map((name) => new Option(name, name)));
-  select.value = names.includes(chosen) ? chosen : names[0] || "";
 }
 
 // -- the list of photos -----------------------------------------------------------------------------
 
-function listPhotos() {
-  const rows = [
+function rowsOfPhotos() {
+  return [
     ...uploaded.map((one) => ({ ...one, note: "" })),
     ...listed.map((one) => ({
       key: `n${one.number}`, number: one.number, name: one.name, has_mask: one.has_mask, uncertainty: one.uncertainty,
-      note: one.has_mask ? "✓ mask" : one.uncertainty === null ? "…" : `unsure ${one.uncertainty.toFixed(3)}`,
-    })).sort((a, b) => a.has_mask - b.has_mask || (b.uncertainty ?? -1) - (a.uncertainty ?? -1) || a.number - b.number),
+      note: one.has_mask ? "✓ mask" : one.uncertainty === null ? "…" : one.uncertainty < 0 ? "cannot be read" : `unsure ${one.uncertainty.toFixed(3)}`,
+    })).sort((a, b) => a.has_mask - b.has_mask || (b.uncertainty ?? -0.5) - (a.uncertainty ?? -0.5) || a.number - b.number),
   ];
-  const list = $("photos"), focused = document.activeElement?.dataset?.key;
-  list.replaceChildren(...rows.map((row) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    button.dataset.key = row.key;
-    button.append(row.name, Object.assign(document.createElement("small"), { textContent: row.note }));
-    button.setAttribute("aria-current", current?.key === row.key);
-    button.addEventListener("click", () => open(row));
-    item.append(button);
-    return item;
-  }));
-  if (focused) list.querySelector(`[data-key="${focused}"]`)?.focus();
+}
+
+let listing = ""; // what is listed, so that the list is made anew only when it changes
+function listPhotos() {
+  const rows = rowsOfPhotos(), text = JSON.stringify(rows.map((row) => [row.key, row.name, row.note]));
+  if (text !== listing) {
+    listing = text;
+    const focused = document.activeElement?.dataset?.key;
+    $("photos").replaceChildren(...rows.map((row) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      button.dataset.key = row.key;
+      button.append(row.name, Object.assign(document.createElement("small"), { textContent: row.note }));
+      item.append(button);
+      return item;
+    }));
+    mark(current?.key);
+    if (focused) $("photos").querySelector(`[data-key="${focused}"]`)?.focus();
+  }
   $("gallery").hidden = !rows.length;
   const bare = listed.filter((one) => !one.has_mask), known = bare.filter((one) => one.uncertainty !== null);
   $("progress").textContent = listed.length ? `(${listed.length - bare.length} of ${listed.length} have a mask; ${known.length} of ${bare.length} ranked)` : "";
   return rows;
 }
+$("photos").addEventListener("click", (event) => {
+  const key = event.target.closest("button")?.dataset.key, row = rowsOfPhotos().find((one) => one.key === key);
+  if (row) open(row);
+});
 
+let polling = null;
 async function refresh() {
+  clearTimeout(polling);
   if (about.photos === null) return;
   try { listed = await askJson("api/photos"); } catch (error) { fail(error); }
   listPhotos();
-  if (listed.some((one) => !one.has_mask && one.uncertainty === null)) setTimeout(refresh, 2000);
+  clearTimeout(polling);
+  if (listed.some((one) => !one.has_mask && one.uncertainty === null)) polling = setTimeout(refresh, 2000);
 }
 
-function openNext() {
-  const rows = listPhotos().filter((row) => !row.file && !row.has_mask && row.key !== current?.key);
-  if (rows.length) open(rows[0]); else say("Every photo of the folder has a mask.");
+async function openNext() {
+  if (target) skipped.add(target);
+  const bare = listPhotos().filter((row) => !row.file && !row.has_mask && row.uncertainty !== -1);
+  if (!bare.some((row) => !skipped.has(row.key))) skipped = new Set(target ? [target] : []);
+  const next = bare.find((row) => !skipped.has(row.key));
+  if (next) await open(next); else say("Every photo of the folder has a mask.");
 }
 
 function add(files) {
@@ -431,15 +485,13 @@ function add(files) {
 
 const tool = () => document.querySelector("[name=tool]:checked").value;
 const drawn = () => (tool() === "eraser" ? 0 : active);
-let before = null, touched = null;
+const locked = () => !current?.mask || !current.editable;
+let before = null, touched = null, last = null;
 
 function begin() { before = current.mask.slice(); touched = null; }
 
 function touch(left, top, right, bottom) {
-  const area = {
-    left: Math.max(0, left), top: Math.max(0, top),
-    right: Math.min(current.width, right), bottom: Math.min(current.height, bottom),
-  };
+  const area = { left: Math.max(0, left), top: Math.max(0, top), right: Math.min(current.width, right), bottom: Math.min(current.height, bottom) };
   if (area.right <= area.left || area.bottom <= area.top) return;
   touched = touched ? {
     left: Math.min(touched.left, area.left), top: Math.min(touched.top, area.top),
@@ -451,14 +503,31 @@ function touch(left, top, right, bottom) {
 // What was there in the touched area, so that it can be put back.
 function end() {
   if (before && touched) {
-    done.push({ area: touched, mask: cut(before, touched) });
+    const was = cut(before, touched);
+    recount(was, cut(current.mask, touched));
+    done.push({ area: touched, mask: was });
     if (done.length > HISTORY) done.shift();
     undone = [];
-    current.changed = true;
+    edit();
   }
   before = null;
   buttons();
   describe();
+}
+
+// A stroke that was none, as a second finger came.
+function cancel() {
+  if (!before) return;
+  current.mask.set(before);
+  if (touched) repaint(touched);
+  before = null;
+}
+
+function edit() { current.changed = current.edited = true; current.edits++; }
+
+function recount(was, is) {
+  count(was).forEach((value, n) => { current.counts[n] -= value; });
+  count(is).forEach((value, n) => { current.counts[n] += value; });
 }
 
 function cut(mask, { left, top, right, bottom }) {
@@ -469,22 +538,28 @@ function cut(mask, { left, top, right, bottom }) {
 }
 
 function putBack(from, to) {
-  const step = from.pop();
-  if (!step) return;
-  const { area, mask } = step, width = area.right - area.left;
-  to.push({ area, mask: cut(current.mask, area) });
+  if (!from.length || before) return;
+  const { area, mask } = from.pop(), width = area.right - area.left, was = cut(current.mask, area);
+  to.push({ area, mask: was });
   for (let y = area.top; y < area.bottom; y++)
     current.mask.set(mask.subarray((y - area.top) * width, (y - area.top + 1) * width), y * current.width + area.left);
-  current.changed = true;
+  recount(was, mask);
+  edit();
   repaint(area);
   buttons();
   describe();
 }
 
+let saving = false;
 function buttons() {
   $("undo").disabled = !done.length;
   $("redo").disabled = !undone.length;
-  $("saving").hidden = current?.number === undefined;
+  $("tools").disabled = false;
+  document.querySelectorAll("[name=tool]").forEach((one) => { one.disabled = locked() && one.value !== "move"; });
+  if (locked()) document.querySelector("[name=tool][value=move]").checked = true;
+  $("saving").hidden = current?.number === undefined || locked();
+  $("save").disabled = saving;
+  $("download").disabled = $("download-overlay").disabled = !current?.mask;
 }
 
 // All pixels whose middle is as near to the line from a to b as half the brush.
@@ -506,7 +581,7 @@ function stroke([ax, ay], [bx, by]) {
 
 // All pixels whose middle is inside, by the even-odd rule.
 function closePolygon() {
-  if (polygon.length > 2) {
+  if (polygon.length > 2 && !locked()) {
     begin();
     const { width, height, mask } = current, value = drawn();
     const xs = polygon.map(([x]) => x), ys = polygon.map(([, y]) => y);
@@ -523,7 +598,6 @@ function closePolygon() {
         if (to > from) mask.fill(value, y * width + from, y * width + to);
       }
     }
-    polygon = [];
     touch(Math.floor(Math.min(...xs)), top, Math.ceil(Math.max(...xs)) + 1, bottom);
     end();
   }
@@ -560,31 +634,35 @@ function fill([x, y]) {
 
 // -- pointers and keys ---------------------------------------------------------------------------------
 
+const stage = $("stage");
 const pointers = new Map();
-let last = null, pinched = null;
+let pinched = null, alone = false; // alone: no second finger came since the first one
 
 function onCanvas(event) {
-  const box = $("stage").getBoundingClientRect();
-  return [(event.clientX - box.left) * ($("stage").width / box.width), (event.clientY - box.top) * ($("stage").height / box.height)];
+  const box = stage.getBoundingClientRect();
+  return [(event.clientX - box.left) * (stage.width / box.width), (event.clientY - box.top) * (stage.height / box.height)];
 }
 const inImage = ([x, y]) => [(x - view.x) / view.scale, (y - view.y) / view.scale];
 const inside = ([x, y]) => current && x >= 0 && y >= 0 && x < current.width && y < current.height;
 
+// What happens at a point, once it is sure that it is no pinch.
 function press(at) {
-  if (!current?.mask) return;
-  if (tool() === "polygon") { polygon.push(at); draw(); }
-  else if (tool() === "fill") { if (inside(at)) fill(at); }
-  else if (tool() === "brush" || tool() === "eraser") { begin(); stroke(at, at); last = at; }
+  if (locked()) return;
+  if (tool() === "polygon") { polygon.push(at); draw(); } else if (tool() === "fill" && inside(at)) fill(at);
 }
 
-const stage = $("stage");
 stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, onCanvas(event));
+  alone = pointers.size === 1 && event.button === 0;
   if (pointers.size === 2) {
-    if (before) { current.mask.set(before); repaint(); before = null; } // it was no stroke
+    cancel();
     pinched = [...pointers.values()];
-  } else if (tool() !== "move" && event.button === 0) press(inImage(onCanvas(event)));
+  } else if (alone && !locked() && (tool() === "brush" || tool() === "eraser")) {
+    last = inImage(onCanvas(event));
+    begin();
+    stroke(last, last);
+  }
 });
 stage.addEventListener("pointermove", (event) => {
   hover(inImage(onCanvas(event)));
@@ -599,7 +677,7 @@ stage.addEventListener("pointermove", (event) => {
     zoom(far(c, d) / Math.max(1, far(a, b)), to);
     pinched = [c, d];
   } else if (tool() === "move" || event.buttons & 4) {
-    view.x += is[0] - was[0]; view.y += is[1] - was[1];
+    view = { ...view, x: view.x + is[0] - was[0], y: view.y + is[1] - was[1], whole: false };
     draw();
   } else if (before) {
     const at = inImage(is);
@@ -612,6 +690,8 @@ for (const name of ["pointerup", "pointercancel"])
     pointers.delete(event.pointerId);
     if (pointers.size < 2) pinched = null;
     if (before) end();
+    else if (alone && name === "pointerup" && !pointers.size) press(inImage(onCanvas(event)));
+    if (!pointers.size) alone = false;
   });
 stage.addEventListener("dblclick", () => { if (tool() === "polygon") closePolygon(); });
 stage.addEventListener("wheel", (event) => {
@@ -624,11 +704,11 @@ stage.addEventListener("blur", draw);
 function hover(at) {
   const text = $("hover");
   if (!inside(at) || !current.mask) { text.textContent = "\u00a0"; return; }
-  const [x, y] = at.map(Math.floor);
-  const number = current.mask[y * current.width + x];
-  let line = `${x}, ${y}: ${number === UNLABELLED ? "not labelled" : classes()[number].name}`;
-  if (current.sure && number !== UNLABELLED) {
-    const plane = current.sure[number];
+  const [x, y] = at.map(Math.floor), number = current.mask[y * current.width + x];
+  const name = classes()[number]?.name;
+  let line = `${x}, ${y}: ${name ?? "not labelled"}`;
+  const plane = current.sure?.[number];
+  if (plane && name !== undefined) {
     const row = Math.min(plane.height - 1, Math.floor((y / current.height) * plane.height));
     const column = Math.min(plane.width - 1, Math.floor((x / current.width) * plane.width));
     line += ` (network: ${Math.round((100 * plane.data[4 * (row * plane.width + column)]) / 255)} %)`;
@@ -640,15 +720,15 @@ const KEYS = { m: "move", b: "brush", e: "eraser", p: "polygon", f: "fill" };
 document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase(), typing = /^(SELECT|TEXTAREA)$/.test(event.target.tagName);
   if (event.ctrlKey || event.metaKey) {
-    if (key === "z") { event.preventDefault(); event.shiftKey ? putBack(undone, done) : putBack(done, undone); }
-    if (key === "s" && !$("saving").hidden) { event.preventDefault(); save(); }
+    if (key === "z" && current) { event.preventDefault(); event.shiftKey ? putBack(undone, done) : putBack(done, undone); }
+    if (key === "s" && !$("saving").hidden) { event.preventDefault(); if (!event.repeat) save(); }
     return;
   }
   if (typing || !current) return;
   if (event.altKey && /^Digit\d$/.test(event.code)) {
     event.preventDefault();
     const number = Number(event.code.slice(5));
-    if (number < classes().length) { active = number; describe(); say(`Class ${classes()[number].name}.`); }
+    if (number < classes().length) { active = number; listClasses(); describe(); say(`Class ${classes()[number].name}.`); }
   } else if (event.altKey) return;
   else if (KEYS[key]) document.querySelector(`[name=tool][value=${KEYS[key]}]`).click();
   else if (key === "[" || key === "]") {
@@ -671,12 +751,14 @@ function onStage(event) {
       Math.min(current.width - 0.5, Math.max(0.5, cross[0] + move[0])),
       Math.min(current.height - 0.5, Math.max(0.5, cross[1] + move[1])),
     ];
+    follow();
     hover(cross);
     draw();
   } else if (event.key === " ") {
     event.preventDefault();
-    press(cross);
-    if (before) end();
+    if (locked()) return;
+    if (tool() === "brush" || tool() === "eraser") { begin(); stroke(cross, cross); end(); } else press(cross);
+    hover(cross);
     say($("hover").textContent);
   }
 }
@@ -684,16 +766,22 @@ function onStage(event) {
 // -- saving ------------------------------------------------------------------------------------------
 
 async function save() {
-  if (current?.number === undefined || !current.mask) return;
+  if (current?.number === undefined || locked() || saving) return;
   fail();
-  const photo = current, body = new FormData();
+  const photo = current, edits = photo.edits, body = new FormData();
+  saving = true;
+  buttons();
   try {
-    body.append("mask", await fileOf(photo.mask, photo.width, photo.height), "mask.png");
+    body.append("mask", await fileOf(photo), "mask.png");
     const answer = await askJson(`api/photos/${photo.number}/mask`, { method: "PUT", body });
-    photo.changed = false;
+    if (photo.edits === edits) photo.changed = false; // what was drawn meanwhile is not in it
+    photo.from = "saved";
     say(`Saved masks/${answer.saved}` + (answer.before ? `; the one before is masks-before/${answer.before}.` : "."));
-    await refresh();
-  } catch (error) { fail(error); }
+  } catch (error) { fail(error); } finally {
+    saving = false;
+    buttons();
+  }
+  refresh();
 }
 
 function hand(name, blob) {
@@ -702,22 +790,15 @@ function hand(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-$("download").addEventListener("click", async () => {
-  if (!current?.mask) return;
-  const stem = current.name.replace(/\.[^.]*$/, "");
-  if (current.changed || current.from === "saved") hand(`${stem}_mask.png`, await fileOf(current.mask, current.width, current.height));
-  else {
-    const bytes = Uint8Array.from(atob(current.said.mask.split(",")[1]), (c) => c.charCodeAt(0));
-    hand(`${stem}_mask.png`, new Blob([bytes], { type: "image/png" }));
-  }
-});
+const stem = () => current.name.replace(/\.[^.]*$/, "");
+$("download").addEventListener("click", async () => { if (current?.mask) hand(`${stem()}_mask.png`, await fileOf(current)); });
 $("download-overlay").addEventListener("click", async () => {
   if (!current) return;
   const canvas = new OffscreenCanvas(current.width, current.height), context = canvas.getContext("2d");
   context.drawImage(current.bitmap, 0, 0);
   context.globalAlpha = $("opacity").value / 100;
   if (current.painted) context.drawImage(current.painted, 0, 0);
-  hand(`${current.name.replace(/\.[^.]*$/, "")}_overlay.png`, await canvas.convertToBlob({ type: "image/png" }));
+  hand(`${stem()}_overlay.png`, await canvas.convertToBlob({ type: "image/png" }));
 });
 
 // -- wiring ---------------------------------------------------------------------------------------------
@@ -733,21 +814,30 @@ $("redo").addEventListener("click", () => putBack(undone, done));
 $("save").addEventListener("click", save);
 $("next").addEventListener("click", openNext);
 $("repredict").addEventListener("click", async () => {
-  if (!current?.said?.mask) return;
+  const photo = current;
+  if (!photo?.said?.pixels || locked()) return;
+  const mask = await unpacked(photo.said.pixels);
+  if (photo !== current) return;
   begin();
-  current.mask.set(await maskOf(current.said.mask, classes()));
-  touch(0, 0, current.width, current.height);
+  photo.mask.set(mask);
+  touch(0, 0, photo.width, photo.height);
   end();
 });
-$("network").addEventListener("change", () => { current && (current.changed = false, open(current)); });
+$("network").addEventListener("change", async () => {
+  if (!current) { listClasses(); listAttention(); return; }
+  if (!(await open(current))) $("network").value = current.network;
+});
 $("beside").addEventListener("change", async () => {
+  const photo = current;
   $("other").hidden = !$("beside").checked;
-  if (!current) return;
-  try { await addOther(current); } catch (error) { fail(error); }
-  repaint();
+  if (!photo || !$("beside").checked) return;
+  try {
+    const side = await otherSide(photo);
+    if (photo === current) { photo.other = side; repaint(); }
+  } catch (error) { fail(error); }
 });
 $("attention").addEventListener("change", () => showAttention().catch(fail));
-new ResizeObserver(wholePhoto).observe(stage);
+new ResizeObserver(() => { if (view.whole) wholePhoto(); else draw(); }).observe(stage);
 addEventListener("beforeunload", (event) => { if (current?.changed) event.preventDefault(); });
 for (const name of ["dragover", "dragleave", "drop"])
   document.addEventListener(name, (event) => {
@@ -756,20 +846,20 @@ for (const name of ["dragover", "dragleave", "drop"])
     if (name === "drop") add(event.dataTransfer.files);
   });
 
-(async () => {
+async function begun() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) { sessionStorage.token = given; history.replaceState(null, "", location.pathname); }
   token = sessionStorage.token || "";
-  try {
-    about = await askJson("api/about");
-  } catch (error) { fail(error); return; }
+  fail();
+  try { about = await askJson("api/about"); } catch (error) { fail(error); return; }
   $("network").replaceChildren(...about.networks.map((one, n) => new Option(one.name, n)));
   document.querySelectorAll(".for-several").forEach((one) => { one.hidden = about.networks.length < 2; });
-  $("attention-row").hidden = !about.networks.some((one) => one.attention);
-  if (!$("attention-row").hidden) $("attention").append(new Option("show …", "show"));
   document.title = `auxseg: ${about.networks[0].name}`;
-  active = Math.min(1, Math.max(0, classes().length - 1));
   listClasses();
+  listAttention();
+  buttons();
   await refresh();
   if (about.photos) say(`${about.photos} photos, the least certain first. Choose one.`);
-})();
+}
+addEventListener("hashchange", () => { if (location.hash.includes("token=")) begun(); });
+begun();
