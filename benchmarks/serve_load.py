@@ -79,12 +79,14 @@ async def load(address: str, pid: int, given: argparse.Namespace) -> None:
         await asyncio.gather(*(one(number) for number in range(given.clients)), health())
         await asyncio.gather(*slow, return_exceptions=True)
     sent = sum(count for status, count in seen.items() if status.isdecimal())
+    other = sent - seen["200"] - seen["503"]
+    took = median(seconds or [0.0])
     print(
         f"{given.clients} clients and {SLOW} slow ones, {given.seconds:g} s: {sent} sent, "
-        f"{seen['200']} answered (median {median(seconds or [0.0]):.2f} s, waiting included), {seen['503']} told to come "
-        f"again, {sent - seen['200'] - seen['503']} other; answers of another's photo: "
-        f"{seen['mixed up']}; slowest healthz {seen['slowest healthz, ms']} ms; resident memory "
-        f"at most {peak(pid):.2f} GB, {before:.2f} GB before"
+        f"{seen['200']} answered (median {took:.2f} s, waiting included), {seen['503']} told to "
+        f"come again, {other} other; answers of another's photo: {seen['mixed up']}; slowest "
+        f"healthz {seen['slowest healthz, ms']} ms; resident memory at most {peak(pid):.2f} GB, "
+        f"{before:.2f} GB before"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def test_check_counts_a_sound_folder(root: Path) -> None:
     )
     assert {"images in train: 6", "images in val: 2", "images in test: 2"} <= set(lines)
     assert {"images of cat: 5", "images of dog: 5"} <= set(lines)
-    assert lines[-1] == "no problems"
+    assert lines[-2] == "no problems"
+    assert lines[-1].startswith("next: auxseg fit ")
     assert outcome.err == ""
 
 
@@ -157,3 +159,14 @@ def test_caches_are_listed_and_pruned(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "removed" in outcome.out
     assert "0 caches" in auxseg("data", "cache").succeeded().out
     auxseg("data", "cache", "--older-than", "0").failed(2, "--prune")
+
+
+def test_the_next_command_has_what_the_check_was_told(tmp_path: Path) -> None:
+    root = photos.folder(tmp_path / "my photos", count=12)
+    line = ("--split", "grouped", "--split-seed", "3", "--ignore-index", "9")
+    said = auxseg("data", "check", root, "--data", "folder", *line).succeeded().out
+    words = shlex.split(said.splitlines()[-1])
+    assert words[:4] == ["next:", "auxseg", "fit", str(root)]
+    assert words[4:12] == [
+        *("--data", "folder", "--split", "grouped", "--split-seed", "3", "--ignore-index", "9")
+    ]

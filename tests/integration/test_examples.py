@@ -65,12 +65,14 @@ def test_own_dataset(tmp_path: Path) -> None:
     assert min(Image.open(tmp_path / "run" / "validation.png").size) > 100
 
 
+@pytest.mark.thorough
 def test_own_loop(tmp_path: Path) -> None:
     said = run("own_loop.py", "--steps", "2", cache=tmp_path)
     assert re.search(r"^step 2 \{'segmentation': [\d.]+, 'classification': [\d.]+\}$", said, re.M)
     assert "IoU of the things in 32 new images" in said
 
 
+@pytest.mark.thorough
 def test_a_script_of_the_export_page_equals_the_runs_masks(
     trained: Path, tmp_path: Path, cache: Path
 ) -> None:

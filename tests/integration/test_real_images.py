@@ -40,7 +40,8 @@ def test_an_unknown_split(pets: Path) -> None:
 def test_check(pets: Path) -> None:
     lines = auxseg("data", "check", pets).succeeded().out.splitlines()
     assert {"images: 399", "readable: 399", "with mask: 399", "with box: 296"} <= set(lines)
-    assert lines[-1] == "no problems"
+    assert lines[-2] == "no problems"
+    assert lines[-1].startswith("next: auxseg fit ")
 
 
 @pytest.mark.slow

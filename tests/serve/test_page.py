@@ -158,6 +158,7 @@ def test_a_stroke_is_saved_where_it_was_drawn(
     assert (found[~outer] == 0).all()
 
 
+@pytest.mark.thorough
 def test_undo_redo_and_an_earlier_mask(page: Any, photos: Path) -> None:
     before = np.asarray(Image.open(photos / "masks" / "0.png"))
     open_photo(page, "0.png")
@@ -180,6 +181,7 @@ def test_undo_redo_and_an_earlier_mask(page: Any, photos: Path) -> None:
     np.testing.assert_array_equal(found, (rows >= columns).astype(np.uint8))
 
 
+@pytest.mark.thorough
 def test_a_polygon(page: Any, photos: Path) -> None:
     open_photo(page, "3.png")
     page.locator("#repredict").click()
@@ -222,6 +224,7 @@ def test_by_keyboard_alone(page: Any, photos: Path) -> None:
     assert page.locator("#stage").get_attribute("aria-label").startswith("2.png: ")
 
 
+@pytest.mark.thorough
 def test_opacity_changes_what_is_seen(page: Any) -> None:
     open_photo(page, "1.png")
     page.keyboard.press("b")
@@ -240,6 +243,7 @@ def test_opacity_changes_what_is_seen(page: Any) -> None:
     assert np.abs(seen[100] - (0, 140, 255)).max() <= 2
 
 
+@pytest.mark.thorough
 def test_dropped_photos_and_what_is_none(page: Any, tmp_path: Path) -> None:
     Image.fromarray(photo(3)).save(tmp_path / "mine.png")
     page.locator("#files").set_input_files(str(tmp_path / "mine.png"))
@@ -255,6 +259,7 @@ def test_dropped_photos_and_what_is_none(page: Any, tmp_path: Path) -> None:
     expect(page.locator("#error")).to_contain_text("is no photo; allowed are .jpg")
 
 
+@pytest.mark.thorough
 def test_what_is_downloaded_is_what_was_drawn(page: Any) -> None:
     """Also after it was saved; as a palette image."""
     open_photo(page, "1.png")
@@ -271,6 +276,7 @@ def test_what_is_downloaded_is_what_was_drawn(page: Any) -> None:
     assert np.asarray(mask)[15, 20] == 1
 
 
+@pytest.mark.thorough
 def test_unsaved_changes_are_asked_about(page: Any) -> None:
     """No: the photo and the network stay, with what was drawn."""
     open_photo(page, "1.png")
@@ -296,6 +302,7 @@ def test_unsaved_changes_are_asked_about(page: Any) -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.thorough
 def test_next_goes_through_all_photos_without_a_mask(page: Any) -> None:
     seen = []
     for _ in range(6):
@@ -306,6 +313,7 @@ def test_next_goes_through_all_photos_without_a_mask(page: Any) -> None:
     assert len(set(seen)) == 6
 
 
+@pytest.mark.thorough
 def test_a_network_of_other_classes_cannot_write_into_the_folder(
     browser: Any, served: Served, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +337,7 @@ def test_a_network_of_other_classes_cannot_write_into_the_folder(
         page.close()
 
 
+@pytest.mark.thorough
 def test_a_mask_that_cannot_be_read_is_told(page: Any, photos: Path) -> None:
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(photos / "masks" / "3.png")
     page.get_by_role("button", name="3.png").click()
@@ -336,6 +345,7 @@ def test_a_mask_that_cannot_be_read_is_told(page: Any, photos: Path) -> None:
     expect(page.locator("#status")).to_contain_text("this is the prediction")
 
 
+@pytest.mark.thorough
 def test_two_networks_and_attention(page: Any) -> None:
     open_photo(page, "1.png")
     expect(page.locator("#other")).to_be_hidden()
@@ -345,6 +355,7 @@ def test_two_networks_and_attention(page: Any) -> None:
     expect(page.locator("#attention option", has_text="encoder").first).to_be_attached()
 
 
+@pytest.mark.thorough
 def test_on_a_phone_nothing_is_cut_off(page: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_photo(page, "1.png")
