@@ -163,10 +163,10 @@ def test_caches_are_listed_and_pruned(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_next_command_has_what_the_check_was_told(tmp_path: Path) -> None:
     root = photos.folder(tmp_path / "my photos", count=12)
-    line = ("--split", "grouped", "--split-seed", "3", "--ignore-index", "9")
+    line = ("--split", "grouped", "--data.split_seed", "3", "--ignore-index", "9")
     said = auxseg("data", "check", root, "--data", "folder", *line).succeeded().out
     words = shlex.split(said.splitlines()[-1])
     assert words[:4] == ["next:", "auxseg", "fit", str(root)]
     assert words[4:12] == [
-        *("--data", "folder", "--split", "grouped", "--split-seed", "3", "--ignore-index", "9")
+        *("--data", "folder", "--split", "grouped", "--data.split_seed", "3", "--ignore-index", "9")
     ]

@@ -102,7 +102,7 @@ def _fit_line(root: Path, data: str | None, given: Mapping[str, Any]) -> str:
     for flag, value in (
         ("--data", data),
         ("--split", given.get("data.split")),
-        ("--split-seed", given.get("data.split_seed")),
+        ("--data.split_seed", given.get("data.split_seed")),
     ):
         if value is not None:
             words += [flag, str(value)]
