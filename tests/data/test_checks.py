@@ -46,6 +46,8 @@ def test_counts(root: Path) -> None:
         ("pixels of back", "75.0 %"),
         ("pixels of front", "25.0 %"),
         ("pixels of never", "0.0 %"),
+        ("masks with front", "4"),
+        ("masks with never", "0"),
     ]
     assert report.problems == ()
     bare, few = report.notes

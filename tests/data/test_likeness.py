@@ -97,7 +97,7 @@ def test_a_photo_saved_again_is_told_before_training(drawings: list[np.ndarray])
     prints = {n: fingerprint(one) for n, one in enumerate(images)}
     split = Split((0, 1, 2, 3), (4, 5), (6, 7))
     (line,) = copies_of_training_images(digests, prints, split, "abcdefgh".__getitem__, "do it")
-    assert line.startswith("2 of 2 test images look like training images, 1 to the pixel")
+    assert line.startswith("2 of 2 test images look like training images (1 identical)")
     assert "g is like c" in line
     assert line.endswith("; do it")
 

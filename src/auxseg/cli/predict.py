@@ -166,7 +166,13 @@ def _on_cluster(parsed: argparse.Namespace, out: Path, wanted: Wanted) -> int:
 def _describe(prediction: Any) -> str:
     parts = [prediction.name]
     if prediction.mask is not None:
-        parts.append(f"foreground {(prediction.mask > 0).mean():.1%}")
+        total = prediction.mask.size
+        found = [
+            f"{name} {pixels / total:.1%}"
+            for name, pixels in list(prediction.areas.items())[1:]
+            if pixels
+        ]
+        parts.append(", ".join(found) or "nothing found")
     if prediction.label is not None:
         parts.append(f"{prediction.label} ({prediction.probability:.0%})")
     if prediction.box is not None:

@@ -211,4 +211,10 @@ def _shares(dataset: Dataset, masks: Sequence[np.ndarray]) -> dict[str, str]:
     named = {f"pixels of {name}": pixels[i] for i, name in enumerate(dataset.mask_classes)}
     if pixels[IGNORE_INDEX]:
         named["pixels not labelled"] = pixels[IGNORE_INDEX]
-    return {key: f"{100 * value / total:.1f} %" for key, value in named.items()}
+    shares = {key: f"{100 * value / total:.1f} %" for key, value in named.items()}
+    drawn = list(enumerate(dataset.mask_classes))[1:]
+    holders = {
+        f"masks with {name}": str(sum(bool(mask[number]) for mask in masks))
+        for number, name in drawn
+    }
+    return {**shares, **holders}

@@ -70,7 +70,7 @@ def copies_of_training_images(
         if twins:
             are = "are copies of training images"
             if len(equal) < len(twins):
-                are = f"look like training images, {len(equal)} to the pixel"
+                are = f"look like training images ({len(equal) or 'none'} identical)"
             one = min(twins)
             same = "the same as" if one in equal else "like"
             found.append(

@@ -62,6 +62,7 @@ def write_report(
     root: str | None = None,
     *,
     opened: Data | None = None,
+    summary: Sequence[str] = (),
 ) -> Written:
     """Writes ``report.html``, ``table1.md``, ``table1.csv``, ``table1.tex`` and ``figures/``.
 
@@ -71,6 +72,7 @@ def write_report(
         directories: finished runs; those that differ in their seed alone are one system.
         root: where the data set lies now, if it moved since training.
         opened: the runs' data set, decoded at their size, where it is open already.
+        summary: sentences that the page begins with.
 
     Raises:
         DataError: a folder is no finished run. Data that cannot be read any more are no error:
@@ -88,6 +90,7 @@ def write_report(
     write_text(table.with_suffix(".csv"), to_csv(rows))
     write_text(table.with_suffix(".tex"), to_latex(rows, text))
     sections = [
+        *([Section("In short", list(summary))] if summary else []),
         table_section(rows, text, paper=paper),
         *_figures(systems, split, root, opened, paper=paper),
     ]

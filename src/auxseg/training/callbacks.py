@@ -153,7 +153,8 @@ class Keeper(Checkpoint):
             return
         elif self.run.best.is_file():
             best = self.run.best_metrics()[1][self.primary]
-            if self.sign * value <= self.sign * best:
+            # Of equals the later: while no thing is found yet, IoU stands still and losses fall.
+            if self.sign * value < self.sign * best:
                 return
         # Losses stay in the history: they depend on the weights of this run's tasks.
         metrics = {k: v for k, v in module.validation.items() if not k.endswith("loss")}

@@ -45,7 +45,9 @@ def found(**changes: Any) -> Found:
 def test_what_was_reached(report: Report) -> None:
     first, weakest, last = verdict(found(), report)
     assert "0.800 (0.750 to 0.850), on 100 test photos, which training never saw" in first
-    assert weakest == "Weakest class: bug, IoU 0.780; in 1 photo."
+    assert weakest == (
+        "Weakest class: bug, IoU 0.780; it is in 1 of these photos, and in 0 that were trained on."
+    )
     assert "nothing stands out" in last
     first, *_ = verdict(found(part="val"), report)
     assert "validation photos" in first
@@ -85,3 +87,20 @@ def test_the_background_is_no_weak_class(report: Report) -> None:
     lines = verdict(found(classes={"ground": 0.1, "leaf": 0.8, "bug": float("nan")}), report)
     assert lines[1].startswith("Weakest class: leaf")
     assert not any("more masks with" in line for line in lines)
+
+
+def test_a_class_that_is_not_found_comes_first(report: Report) -> None:
+    """An average of 0.487 with an interval of ±0.005 looks like half of a success."""
+    lost = found(
+        classes={"ground": 0.974, "leaf": 0.0}, iou=Interval(0.487, 0.482, 0.492), alone=0.487
+    )
+    lines = verdict(lost, report)
+    assert lines[0] == "The network does not find leaf: do not use it."
+    assert "Masks without any thing would reach 0.487." in lines[1]
+    assert "class_weights balanced" in lines[3]
+    assert "--minutes 20" in lines[4]
+    assert not any("nothing stands out" in line for line in lines)
+    some = found(classes={"ground": 0.974, "leaf": 0.7, "bug": 0.004})
+    assert verdict(some, report)[0] == (
+        "The network does not find bug at all: do not use it for that."
+    )

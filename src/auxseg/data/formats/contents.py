@@ -114,10 +114,9 @@ def is_black_and_white(values: np.ndarray) -> bool:
     away = pixels[_END : 256 - _END].sum() / pixels.sum()
     blurred = between.size >= _MANY and away <= _FEW
     # The border of a tiny thing has few pixels, each of another grey; numbers of classes are small.
-    greys = ((between >= _END) & (between < 256 - _END)).sum()
     scattered = (
         between.size >= _SEVERAL
-        and 2 * greys >= between.size
+        and between.max() >= _END
         and pixels[between].sum() <= _EACH * between.size
         and pixels.argmax() == 0
     )

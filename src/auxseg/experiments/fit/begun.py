@@ -63,7 +63,7 @@ class Begun:
         if minutes != self.minutes:
             raise UsageError(
                 f"{out}: was begun with {self.minutes:g} minutes, not {minutes:g}; choose another "
-                "--out"
+                "--out, or remove it to begin anew"
             )
 
 

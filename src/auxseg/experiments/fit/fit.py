@@ -35,6 +35,8 @@ from auxseg.training.fit import train
 
 #: The size of the first probe; how long others take follows from their pixels.
 PROBED = 96
+#: So few steps teach nothing.
+HOPELESS = 20
 #: What is written beside the run's own files.
 MODEL, PAGES, SUMMARY = "model.onnx", "report", "summary.md"
 #: Dotted key → value of what is chosen → the configuration; what the user gave lies above it.
@@ -143,16 +145,19 @@ def fit(asked: Request, out: Path) -> Fitted:
     if lacking is None:
         shipped = export(out, out / MODEL, tasks=(Segmentation.NAME,), root=root, say=asked.say)
         asked.say(f"exported: {shipped.path} ({shipped.size / 1e6:.1f} MB)")
-    write_report(out / PAGES, [out], root, opened=result.data)
-    lines = verdict(_found(asked.report, config, run, measured, part, iou), asked.report)
+    found = _found(asked, config, run, measured, part, iou)
+    lines = verdict(found, asked.report)
+    write_report(out / PAGES, [out], root, opened=result.data, summary=lines)
     text = "\n".join(f"- {line}" for line in lines)
     write_text(out / SUMMARY, f"# {out.resolve().name}\n\n{text}\n")
     return Fitted(out, iou, part, tuple(lines), begun.seconds, asked.spent, root)
 
 
 def _found(
-    report: Report, config: Config, run: RunDirectory, measured: Measured, part: str, iou: Interval
+    asked: Request, config: Config, run: RunDirectory, measured: Measured, part: str, iou: Interval
 ) -> Found:
+    report = asked.report
+    truth = np.sum(list(measured.by_photo.values()), axis=0).sum(axis=1)
     per_class = measured.metrics[f"{Segmentation.NAME}/iou_per_class"]
     assert isinstance(per_class, list)
     names = report.dataset.mask_classes
@@ -169,6 +174,8 @@ def _found(
         size=config.data.image_size or 0,
         stretched=config.data.fit == "stretch",
         longest_side=_longest_side(report),
+        minutes=asked.minutes,
+        alone=float(truth[0] / max(truth.sum(), 1) / max((truth > 0).sum(), 1)),
     )
 
 
@@ -231,7 +238,14 @@ def _longest_side(report: Report) -> int:
 
 
 def _warn(asked: Request, plan: Plan, seconds: float) -> None:
-    """Where the time is short for what is to be done in it."""
+    """Where the time is short for what is to be done in it; raises where it is much too short."""
+    if plan.steps < HOPELESS and "training.steps" not in asked.given:
+        needed = math.ceil((plan.seconds + asked.spent + FEWEST_STEPS * plan.step) / 60)
+        raise UsageError(
+            f"minutes: {asked.minutes:g} are too few here, as everything but training takes about "
+            f"{duration(seconds)}, measuring most of it: give --minutes {needed} or more, or "
+            "--steps; try again if the machine was busy"
+        )
     if seconds > 1.1 * 60 * asked.minutes:
         asked.say(
             f"warning: this takes about {duration(seconds)}, which is more than "

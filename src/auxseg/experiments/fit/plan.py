@@ -44,11 +44,13 @@ class Plan:
         size: of the network's pictures, in pixels.
         steps: of the optimiser.
         seconds: from now to the end, as far as can be told.
+        step: seconds of a step.
     """
 
     size: int
     steps: int
     seconds: float
+    step: float = 0.0
 
     @property
     def validate_every(self) -> int:
@@ -92,4 +94,5 @@ def choose(
     needed = LEAST_STEPS if steps is None else steps
     chosen = max((one for one in allowed if fitting(one) >= needed), default=min(allowed))
     count = steps or max(1, min(most, fitting(chosen)))
-    return Plan(chosen, count, fixed(chosen) + count * costs.step(chosen))
+    step = costs.step(chosen)
+    return Plan(chosen, count, fixed(chosen) + count * step, step)

@@ -306,6 +306,12 @@ async function open(photo) {
   }
 }
 
+let widened = false; // whether the width was chosen: then it stays, else it follows the photo
+function setWidth(pixels) {
+  $("width").value = Math.max(1, Math.round(pixels));
+  $("width-shown").textContent = $("width").value;
+}
+
 function mark(key) {
   document.querySelectorAll("#photos button").forEach((one) => one.setAttribute("aria-current", one.dataset.key === key));
 }
@@ -315,6 +321,7 @@ function show(opened) {
   done = []; undone = []; polygon = []; before = null; last = null;
   cross = [current.width / 2, current.height / 2];
   $("width").max = Math.max(50, Math.round(Math.max(current.width, current.height) / 5));
+  if (!widened) setWidth(0.03 * Math.min(current.width, current.height));
   listClasses();
   listAttention();
   buttons();
@@ -736,6 +743,7 @@ document.addEventListener("keydown", (event) => {
     $("width").dispatchEvent(new Event("input"));
   } else if (key === "+" || key === "=") zoom(1.25);
   else if (key === "-") zoom(0.8);
+  else if (key === "n" && !$("saving").hidden) openNext();
   else if (key === "0") wholePhoto();
   else if (key === "escape") { polygon = []; draw(); }
   else if (key === "enter" && polygon.length) { event.preventDefault(); closePolygon(); }
@@ -805,7 +813,7 @@ $("download-overlay").addEventListener("click", async () => {
 
 $("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
 $("opacity").addEventListener("input", draw);
-$("width").addEventListener("input", () => { $("width-shown").textContent = Math.round($("width").value); });
+$("width").addEventListener("input", () => { widened = true; setWidth($("width").value); });
 $("closer").addEventListener("click", () => zoom(1.25));
 $("farther").addEventListener("click", () => zoom(0.8));
 $("fit").addEventListener("click", wholePhoto);
