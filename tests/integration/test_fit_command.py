@@ -14,8 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import auxseg as package
+from auxseg.data.checks import check_root
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.fit import fit as module
+from auxseg.experiments.fit.interval import jackknife
 from auxseg.experiments.fit.probe import Probed
 from auxseg.runs.directory import RunDirectory
 
@@ -218,3 +220,29 @@ def test_photos_that_look_alike_are_kept_in_one_part(
     assert bool(trained & measured) == bool(options)
     expected = options.get("split", "grouped")
     assert request.configure({}).data.split == expected
+
+
+def test_photos_that_look_alike_count_as_one(tmp_path: Path) -> None:
+    """Ten scenes, six times each: the interval is that of ten photos, not of sixty."""
+    root = photos.folder(tmp_path / "photos", count=10)
+    for number in range(10):
+        noise = np.random.default_rng(number).integers(0, 255, (5, 6, 3), dtype=np.uint8)
+        photos.write(
+            root / "images" / f"{number:02}.jpg", np.kron(noise, np.ones((8, 8, 1), np.uint8))
+        )
+        for copy in range(5):
+            for folder, ending in (("images", "jpg"), ("masks", "png")):
+                file = root / folder / f"{number:02}.{ending}"
+                shutil.copy(file, file.with_stem(f"{number:02}-{copy}"))
+    report = check_root(root)
+    draw = np.random.default_rng(0)
+    scenes = [draw.integers(1, 99, (2, 2)) for _ in range(10)]
+    names = [report.dataset.name(number) for number in range(60)]
+    by_photo = {number: scenes[int(name[:2])] for number, name in enumerate(names)}
+    found = module._independent(report, by_photo)
+    assert len(found) == 10
+    alone, together = jackknife(scenes), jackknife(found)
+    assert (together.low, together.high) == pytest.approx((alone.low, alone.high))
+    assert together.high - together.low > 2 * (
+        jackknife(list(by_photo.values())).high - jackknife(list(by_photo.values())).low
+    )

@@ -14,6 +14,7 @@ from PIL import Image
 
 from auxseg.config import Config
 from auxseg.data.checks import Report
+from auxseg.data.likeness import groups
 from auxseg.devices import fast_bfloat16, pick_device
 from auxseg.errors import DataError, UsageError
 from auxseg.experiments.fit.begun import Begun, as_text
@@ -140,7 +141,7 @@ def fit(asked: Request, out: Path) -> Fitted:
     measured = measure_run(
         out, part, root=root, accelerator=accelerator, opened=result.data, native=True
     )
-    iou = jackknife(list(measured.by_photo.values()))
+    iou = jackknife(_independent(asked.report, measured.by_photo))
     asked.say(f"measured on {len(measured.by_photo)} {part} photos at their own size: IoU {iou}")
     if lacking is None:
         shipped = export(out, out / MODEL, tasks=(Segmentation.NAME,), root=root, say=asked.say)
@@ -151,6 +152,18 @@ def fit(asked: Request, out: Path) -> Fitted:
     text = "\n".join(f"- {line}" for line in lines)
     write_text(out / SUMMARY, f"# {out.resolve().name}\n\n{text}\n")
     return Fitted(out, iou, part, tuple(lines), begun.seconds, asked.spent, root)
+
+
+def _independent(report: Report, by_photo: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+    """The confusion of each photo, of those that look alike together: six exposures of one thing
+    tell no more of other things than one does."""
+    prints = {number: report.findings[number].print for number in by_photo}
+    together = groups(prints)
+    several = {number for group in together for number in group}
+    single = [[number] for number in by_photo if number not in several]
+    return [
+        np.sum([by_photo[number] for number in group], axis=0) for group in (*together, *single)
+    ]
 
 
 def _found(
