@@ -20,9 +20,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--weights", default="imagenet", help="or a file, or none")
+    parser.add_argument("--steps", type=int, help="instead of as many as fit into the minutes")
     given = parser.parse_args()
 
-    fitted = auxseg.fit(given.photos, out=given.out, minutes=given.minutes, weights=given.weights)
+    fitted = auxseg.fit(
+        given.photos,
+        out=given.out,
+        minutes=given.minutes,
+        weights=given.weights,
+        steps=given.steps,
+    )
     print(f"average IoU {fitted.iou}, in {fitted.seconds:.0f} s")
     fitted.show().save(given.out / "held-out.png")
 

@@ -246,3 +246,16 @@ def test_photos_that_look_alike_count_as_one(tmp_path: Path) -> None:
     assert together.high - together.low > 2 * (
         jackknife(list(by_photo.values())).high - jackknife(list(by_photo.values())).low
     )
+
+
+def test_minutes_that_are_much_too_few_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three seconds a step: ten of them fit into half a minute of training, which teach nothing."""
+    monkeypatch.setattr(module, "probe", lambda config: Probed(3.0, 0.1, 0.5))
+    root = photos.folder(tmp_path / "photos", count=12)
+    line = ("fit", root, *TINY[:-4], "--minutes", "1", "--out", tmp_path / "run")
+    words = auxseg(*line).status, auxseg(*line).err
+    assert words[0] == 2
+    assert re.search(r"minutes: 1 are too few here.*give --minutes [4-6] or more", words[1])
+    assert not (tmp_path / "run").exists()
