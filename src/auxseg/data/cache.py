@@ -1,7 +1,6 @@
 """Every image is decoded once: images and labels as training wants them, as memory-mapped arrays.
 
-A cache folder is built beside its final place and appears there by one rename, so a folder that
-can be seen is complete, however a build ended and however many processes build at once.
+A cache folder appears whole, by one rename (:mod:`auxseg.data.building`).
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import json
 import os
 import shutil
 import sys
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -27,6 +24,7 @@ import numpy as np
 
 from auxseg.data.arrays import META, PIXELS, DecodedArrays, Layout, bytes_of, layout, load_arrays
 from auxseg.data.base import Dataset
+from auxseg.data.building import beside, remove_leftovers, rename
 from auxseg.data.fits import Fit
 from auxseg.data.likeness import fingerprint
 from auxseg.data.observations import dark, digest
@@ -40,9 +38,6 @@ CACHE_FORMAT = 5
 
 #: Below this many images a build takes no longer than a second or two: not worth a line in a log.
 QUIET_BELOW = 200
-
-_BUILDING = ".building-"
-_LEFTOVER_SECONDS = 24 * 3600
 
 
 def decoded(
@@ -141,11 +136,11 @@ def _build(plan: _Plan, limit: float | None, cache_dir: Path | None) -> DecodedA
     dataset, folder = plan.dataset, plan.folder
     if len(dataset) == 0:
         raise DataError(f"{dataset.NAME}: there is no image to decode")
-    building = folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
+    building = beside(folder)
     try:
         with _writing(folder):
             building.mkdir(parents=True)
-            _remove_leftovers(folder.parent)
+            remove_leftovers(folder.parent)
             arrays = _allocate(building, plan.layout)
         with _pixels_of(plan, arrays, building) as keep:
             problems, brightest = _decode_all(plan, arrays, keep)
@@ -333,25 +328,3 @@ def _publish(building: Path, folder: Path, key: str) -> None:
         damaged = building.with_name(f"{building.name}-damaged")
         if rename(folder, damaged):
             shutil.rmtree(damaged)
-
-
-def rename(source: Path, target: Path) -> bool:
-    """Whether the folder could be renamed; not if the target exists or another took the source."""
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
-            return False
-        raise
-    return True
-
-
-def _remove_leftovers(parent: Path) -> None:
-    """Removes what builds left behind that were killed more than a day ago."""
-    for leftover in parent.glob(f"*{_BUILDING}*"):
-        try:
-            touched = max(path.stat().st_mtime for path in (leftover, *leftover.iterdir()))
-        except FileNotFoundError:
-            continue  # its own build has just finished
-        if time.time() - touched > _LEFTOVER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)  # it may be another user's

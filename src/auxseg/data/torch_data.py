@@ -6,7 +6,6 @@ import csv
 import hashlib
 import operator
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from PIL import Image
 
 from auxseg.data.base import PARTS
 from auxseg.data.boxes import relative_box
-from auxseg.data.cache import rename
+from auxseg.data.building import beside, remove_leftovers, rename
 from auxseg.data.datasets.folder.dataset import LABEL_CLASSES
 from auxseg.data.decode import from_picture
 from auxseg.data.given import as_photo
@@ -134,8 +133,10 @@ class TorchData:
         done = place / self._digest(known)
         if done.exists():
             return done
-        making = place / f".making-{uuid.uuid4().hex[:12]}"
+        making = beside(done)
         try:
+            place.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(place)
             self._write(making, known)
             rename(making, done)  # where another process was first, its folder is the same
         except OSError as error:
