@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fit_interval import append, write_folder
+from pets import append, begin, write_folder
+from pets import parser as pets_parser
 
 import auxseg
 from auxseg.data.base import Dataset
-from auxseg.data.datasets.oxford_pet.dataset import OxfordPet
 from auxseg.runs.measure import NEW, measure_run
 from auxseg.serve.answers import coarse, uncertainty
 
@@ -34,23 +34,14 @@ FIRST, HELD_OUT, MORE = 20, 10, 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help="Oxford-IIIT Pet")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", required=True, help="of EfficientNet-Lite0")
+    parser = pets_parser(__doc__ or "")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--precision", default="32-true")
     given = parser.parse_args()
-    pets = OxfordPet(given.root, "official")
-    test = given.out / "test"
-    if not test.exists():
-        write_folder(pets, pets.split().test, test)
-    file = given.out / "rounds.csv"
-    if not file.exists():
-        append(file, FIELDS)
+    pets, test, file = begin(given.root, given.out, "rounds.csv", FIELDS)
     for seed in range(given.seeds):
         for choice in CHOICES:
             simulate(pets, test, seed, choice, file, given)

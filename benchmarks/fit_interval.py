@@ -11,40 +11,27 @@ to resume.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from pets import append, begin, write_folder
+from pets import parser as pets_parser
 
 import auxseg
-from auxseg.data.base import Dataset
-from auxseg.data.datasets.oxford_pet.dataset import OxfordPet
 from auxseg.runs.measure import NEW, measure_run
 
 FIELDS = ("draw", "value", "low", "high", "truth", "held")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help="Oxford-IIIT Pet")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", required=True, help="of EfficientNet-Lite0")
+    parser = pets_parser(__doc__ or "")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--masks", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=2.0)
     given = parser.parse_args()
-    pets = OxfordPet(given.root, "official")
+    pets, test, file = begin(given.root, given.out, "draws.csv", FIELDS)
     split = pets.split()
-    test = given.out / "test"
-    if not test.exists():
-        write_folder(pets, split.test, test)
-    file = given.out / "draws.csv"
-    if not file.exists():
-        append(file, FIELDS)
     with file.open(encoding="utf-8", newline="") as opened:
         done = {int(row["draw"]) for row in csv.DictReader(opened)}
     for draw in range(given.draws):
@@ -57,7 +44,9 @@ def main() -> None:
         fitted = auxseg.fit(
             place / "photos", out=place / "run", minutes=given.minutes, weights=given.weights
         )
-        truth = measure_run(place / "run", NEW, root=test, native=True).metrics["segmentation/iou"]
+        truth = measure_run(place / "run", NEW, root=str(test), native=True).metrics[
+            "segmentation/iou"
+        ]
         stated = fitted.iou
         assert isinstance(truth, float)
         # Where no interval is stated, nothing is claimed, which does not count as held.
@@ -66,24 +55,6 @@ def main() -> None:
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
     print(f"{sum(int(row['held']) for row in rows)} of {len(rows)} intervals hold the truth")
-
-
-def write_folder(dataset: Dataset, numbers: Sequence[int], folder: Path) -> None:
-    """Images and masks in the folder layout; whole, or not there under that name."""
-    made = folder.with_name(folder.name + ".making")
-    for kind in ("images", "masks"):
-        (made / kind).mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        photo = dataset.read(number)
-        name = f"{Path(dataset.name(number)).stem}.png"
-        Image.fromarray(photo.image).save(made / "images" / name)
-        Image.fromarray(np.asarray(photo.mask)).save(made / "masks" / name)
-    made.rename(folder)
-
-
-def append(file: Path, row: Sequence[object]) -> None:
-    with file.open("a", encoding="utf-8", newline="") as opened:
-        csv.writer(opened).writerow(row)
 
 
 if __name__ == "__main__":

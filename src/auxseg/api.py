@@ -17,7 +17,6 @@ from auxseg.config.presets import RECOMMENDED
 from auxseg.config.presets import preset as find_preset
 from auxseg.data.checks import Report, check, check_root, detect
 from auxseg.data.datasets.folder.dataset import GROUPED, Folder
-from auxseg.data.kept import is_split_file, read_split
 from auxseg.data.torch_data import TorchData
 from auxseg.errors import DataError, UsageError
 from auxseg.models import MultiTaskModel
@@ -227,21 +226,19 @@ def fitted(
     if "data.ignore_index" in given:
         options["ignore_index"] = given["data.ignore_index"]
     split = given.get("data.split")
-    kept = read_split(Path(split).expanduser()) if split and is_split_file(split) else None
     checked = time.perf_counter()
     report = check_root(
         folder,
         name,
-        split=None if kept else split,
+        split=split,
         split_seed=given.get("data.split_seed", 0),
-        kept=kept,
         details=True,
         **options,
     )
     report.stop_on_problems(folder)
     read = (time.perf_counter() - checked) / max(len(report.findings), 1)
     apart: dict[str, Any] = {}
-    if report.leaks and kept is None and split is None:
+    if report.leaks and split is None:
         report, apart = _kept_together(report, given, options)
     at = {"data.name": name, "data.root": str(folder)}
 

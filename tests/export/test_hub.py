@@ -19,6 +19,7 @@ from auxseg.errors import DataError, UsageError
 from auxseg.export.hub import export_hub
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.measure import evaluate
+from tiny_run import tiny_run
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 
@@ -26,19 +27,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """mtan-color after an epoch on drawings, tested: it sees lightness and has four tasks."""
-    out = tmp_path_factory.mktemp("hub") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUXSEG_CACHE", str(tmp_path_factory.getbasetemp() / "auxseg-cache"))
-        auxseg.train(
-            "mtan-color",
-            out=out,
-            epochs=1,
-            image_size=32,
-            width=0.05,
-            weights="none",
-            accelerator="cpu",
-            **{"data.options": {"train": 10, "val": 4, "test": 4}},
-        )
+    with tiny_run(tmp_path_factory, "mtan-color") as out:
         evaluate(out)
         yield out
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import auxseg
 from auxseg.predict import load
+from tiny_run import tiny_run
 
 pytest.importorskip("fastapi")
 
@@ -20,19 +20,7 @@ from auxseg.serve.answers import Served
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The run directory of an MTAN that was trained for an epoch on ``shapes``."""
-    out = tmp_path_factory.mktemp("serve") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUXSEG_CACHE", str(tmp_path_factory.getbasetemp() / "auxseg-cache"))
-        auxseg.train(
-            "mtan-3task",
-            out=out,
-            epochs=1,
-            image_size=32,
-            width=0.05,
-            weights="none",
-            accelerator="cpu",
-            **{"data.options": {"train": 20, "val": 8, "test": 8}},
-        )
+    with tiny_run(tmp_path_factory, "mtan-3task") as out:
         yield out
 
 

@@ -21,7 +21,7 @@ from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.datasets.unlabelled import Unlabelled
 from auxseg.data.fits import Fit
 from auxseg.data.formats.recognise import check_layout
-from auxseg.data.kept import KeptSplit, is_split_file, named_split, read_split
+from auxseg.data.kept import KeptSplit, is_split_file, named_split, split_of_file
 from auxseg.data.live import LiveArrays
 from auxseg.data.loaders import Reader
 from auxseg.data.observations import copies_of_training_images
@@ -174,7 +174,7 @@ def open_data(
         dataset = opened.dataset
     dataset = dataset or open_dataset(config.data)
     fit = make_fit(config, dataset)
-    named = named_split(dataset, kept or _split_file(config.data))
+    named = named_split(dataset, kept or split_of_file(config.data.split))
     arrays = opened.arrays if opened else _decoded(config.data, dataset, fit)
     split, masks = _subsets(config, named.split, arrays)
     if not fit.WHOLE:
@@ -194,13 +194,6 @@ def open_data(
         *(dataset, fit, arrays, split, named.parts, masks, messages),
         *(primary, others, unlabelled),
     )
-
-
-def _split_file(config: DataConfig) -> KeptSplit | None:
-    """The split of ``--split FILE.csv``; None where a split is named, or none."""
-    if config.split is None or not is_split_file(config.split):
-        return None
-    return read_split(Path(config.split).expanduser())
 
 
 def _subsets(

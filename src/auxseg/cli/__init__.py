@@ -32,20 +32,8 @@ __all__ = ["VERBS", "main"]
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     verb.__name__: verb
     for verb in (
-        *(
-            presets,
-            fit,
-            train,
-            evaluate,
-            predict,
-            report,
-            reproduce,
-            study,
-            data,
-            export,
-            serve,
-            bench,
-        ),
+        *(presets, data, fit, train, evaluate, predict, serve),
+        *(report, reproduce, study, export, bench),
     )
 }
 

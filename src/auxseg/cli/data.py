@@ -50,7 +50,6 @@ def data(arguments: Sequence[str]) -> int:
 def data_check(arguments: Sequence[str]) -> int:
     """say what a data folder holds, and everything that is missing or broken in it"""
     from auxseg.data.checks import FILE_BASED, check_root
-    from auxseg.data.kept import is_split_file, read_split
 
     parser = verb_parser("data check", data_check, "auxseg data check photos")
     parser.add_argument("root", help="the data set's folder")
@@ -68,14 +67,11 @@ def data_check(arguments: Sequence[str]) -> int:
     page = None if parsed.html is None else Path(parsed.html).expanduser()
     if page is not None and page.is_dir():
         raise DataError(f"{page}: is a folder; name a file, such as {page / 'check.html'}")
-    split = given.get("data.split")
-    kept = read_split(Path(split).expanduser()) if split and is_split_file(split) else None
     report = check_root(
         Path(parsed.root),
         parsed.data,
-        split=None if kept else split,
+        split=given.get("data.split"),
         split_seed=given.get("data.split_seed", 0),
-        kept=kept,
         details=page is not None,
         **options,
     )

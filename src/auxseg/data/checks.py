@@ -16,7 +16,7 @@ from auxseg.data.base import PARTS, Dataset, Split
 from auxseg.data.datasets.folder.dataset import Folder
 from auxseg.data.findings import Finding, look_at_all
 from auxseg.data.formats.recognise import check_layout
-from auxseg.data.kept import KeptSplit, named_split
+from auxseg.data.kept import KeptSplit, named_split, split_of_file
 from auxseg.data.likeness import groups
 from auxseg.data.observations import copies_of_training_images, dark, groups_of_copies
 from auxseg.data.options import one_of
@@ -62,7 +62,6 @@ def check_root(
     *,
     split: str | None = None,
     split_seed: int = 0,
-    kept: KeptSplit | None = None,
     details: bool = False,
     **options: Any,
 ) -> Report:
@@ -70,8 +69,8 @@ def check_root(
 
     Args:
         name: the data set's name; None for what :func:`detect` makes of the folder.
-        split, split_seed: how the data set is split; by default as it is by default.
-        kept: a run's split, which comes before that.
+        split, split_seed: how the data set is split, as in training: by default as it is by
+            default; a split file comes before the data set's own.
         details: see :func:`auxseg.data.findings.look`.
         options: further arguments of the data set, such as ``ignore_index``.
 
@@ -83,8 +82,9 @@ def check_root(
     kind = FILE_BASED[one_of("data", name or detect(root), tuple(FILE_BASED))]
     if kind is Folder:
         check_layout(root)
+    kept = split_of_file(split)
     try:
-        whole = {"root": root, "split": split, "split_seed": split_seed}
+        whole = {"root": root, "split": None if kept else split, "split_seed": split_seed}
         dataset = construct(kind, "data.options", options, **whole)
         return check(dataset, kept=kept, details=details)
     except DataProblemsError as error:

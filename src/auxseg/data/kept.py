@@ -57,6 +57,17 @@ def is_split_file(split: str | None) -> bool:
     return split is not None and split.endswith(ENDING)
 
 
+def split_of_file(split: str | None) -> KeptSplit | None:
+    """The split of ``--split FILE.csv``; None where a split is named, or none.
+
+    Raises:
+        DataError: see :func:`read_split`.
+    """
+    if split is None or not is_split_file(split):
+        return None
+    return read_split(Path(split).expanduser())
+
+
 def named_split(dataset: Dataset, kept: KeptSplit | None = None) -> NamedSplit:
     """The split of a data set: the kept one, or else its own.
 

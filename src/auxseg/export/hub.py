@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import yaml
 
 from auxseg.config import Config
-from auxseg.errors import UsageError
+from auxseg.data.building import beside
+from auxseg.errors import DataError, UsageError
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import write_text
 from auxseg.runs.hub import WEIGHTS, write_hub_folder
@@ -21,27 +23,41 @@ _TESTED = {"test images": "test", "test images, own size": "test-native"}
 
 
 def export_hub(run: RunDirectory, out: Path) -> tuple[Path, int]:
-    """Writes ``config.json``, ``model.safetensors`` and the card.
+    """Writes ``config.json``, ``model.safetensors`` and the card; the folder appears whole.
 
     Returns:
         the folder, and the bytes of the weights.
 
     Raises:
         UsageError: the folder holds something else.
-        DataError: no run, or one without weights.
+        DataError: no run, one without weights, or the folder cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"--out: {out} is there already; name a folder that is empty or not there")
     config, _ = run.read_config()
-    content = write_hub_folder(run, out)
+    building = beside(out)
+    try:
+        size = _build(run, config, building, out.resolve().name)
+        if out.exists():
+            out.rmdir()
+        building.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return out, size
+
+
+def _build(run: RunDirectory, config: Config, folder: Path, name: str) -> int:
+    """Writes the files; returns the bytes of the weights."""
+    content = write_hub_folder(run, folder)
     tested = {
         title: json.loads(file.read_text(encoding="utf-8"))
         for title, name in _TESTED.items()
         if (file := run.metrics_file(name)).is_file()
     }
-    text = card(config, content, run.read_counts(), tested, out.resolve().name)
-    write_text(out / CARD, text)
-    return out, (out / WEIGHTS).stat().st_size
+    write_text(folder / CARD, card(config, content, run.read_counts(), tested, name))
+    return (folder / WEIGHTS).stat().st_size
 
 
 def card(

@@ -81,7 +81,7 @@ class HubFolder:
 
 
 def is_hub_folder(path: Path) -> bool:
-    """Whether a folder holds a network in this way, and is no run."""
+    """Whether a folder is one of these, and not a run."""
     return (path / CONFIG).is_file() and not RunDirectory(path).config_file.is_file()
 
 

@@ -82,12 +82,13 @@ class Guard:
 
     def _bounded(self, receive: Receive) -> Receive:
         """Hands on a body as long as it is neither too large nor too slow."""
-        arrived, end = 0, time.monotonic() + self.limits.seconds
+        arrived, whole, end = 0, False, time.monotonic() + self.limits.seconds
 
         async def bounded() -> Message:
-            nonlocal arrived
+            nonlocal arrived, whole
             try:
-                left = end - time.monotonic() if arrived >= 0 else None
+                # Once all is here, what follows is only the client's leaving.
+                left = None if whole else end - time.monotonic()
                 message = await asyncio.wait_for(receive(), left)
             except TimeoutError:
                 text = f"the body took over {self.limits.seconds:g} s to arrive"
@@ -95,8 +96,7 @@ class Guard:
             arrived += len(message.get("body", b""))
             if arrived > self.limits.bytes:
                 raise HTTPException(413, _too_large(self.limits))
-            if not message.get("more_body", False):
-                arrived = -(1 << 62)  # all is here; what follows is only the client's leaving
+            whole = not message.get("more_body", False)
             return message
 
         return bounded

@@ -188,6 +188,7 @@ def _found(
         stretched=config.data.fit == "stretch",
         longest_side=_longest_side(report),
         minutes=asked.minutes,
+        balanced=config.tasks.options.get(Segmentation.NAME, {}).get("class_weights") == "balanced",
         alone=float(truth[0] / max(truth.sum(), 1) / max((truth > 0).sum(), 1)),
     )
 

@@ -43,6 +43,7 @@ class Found:
         longest_side: of the median photo.
         minutes: that were given.
         alone: the average IoU of masks that hold the first class alone, the background.
+        balanced: whether rare classes weigh more already.
     """
 
     part: str
@@ -57,6 +58,7 @@ class Found:
     longest_side: int
     minutes: float = 10.0
     alone: float = 0.0
+    balanced: bool = False
 
     @property
     def lost(self) -> list[str]:
@@ -107,7 +109,7 @@ _ORDER = ("What would help most:", "Next:", "Then:")
 def advice(found: Found, report: Report) -> list[str]:
     """What to do next, in the order of what it is likely to be worth (docs/fit.md)."""
     lines = []
-    if found.lost:
+    if found.lost and not found.balanced:
         lines.append(
             f"weights for rare classes: {_listed(found.lost)} takes few pixels; fit again with "
             "--tasks.options.segmentation.class_weights balanced and another --out."
