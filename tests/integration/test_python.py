@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,27 @@ def test_what_a_network_cannot_be_made_of_is_one_line() -> None:
         package.network("segnet-1task", mask_classes="cat", weights="none")
     with pytest.raises(package.UsageError, match="heigth"):
         package.network("segnet-1task", mask_classes=2, heigth=3)
+
+
+def test_training_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither the network in memory, nor SIGTERM with a handler that keeps the program from ending.
+
+    In a program of its own: what other tests hold is not to count.
+    """
+    code = (
+        "import gc, signal, auxseg\n"
+        "from auxseg.training.module import MultiTaskModule\n"
+        "before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]\n"
+        "for n in range(2):\n"
+        "    auxseg.train('segnet-1task', data='shapes', out=f'run-{n}', epochs=1, image_size=32,\n"
+        "                 width=0.05, weights='none', accelerator='cpu',\n"
+        "                 **{'data.options': {'train': 5, 'val': 2, 'test': 2}})\n"
+        "after = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]\n"
+        "gc.collect()\n"
+        "assert before == after, after\n"
+        "assert not [one for one in gc.get_objects() if type(one) is MultiTaskModule]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -30,9 +30,15 @@ class StopSignals:
                 self._before[one] = signal.signal(one, self._note)
 
     def restore(self) -> None:
-        """From now on signals do what they did before."""
+        """From now on signals do what they did before.
+
+        Unless somebody else has changed that meanwhile: Lightning puts its own handlers away before
+        it tells its callbacks, and putting them back would keep the network alive, and SIGTERM
+        without effect, for the rest of the program.
+        """
         for one, handler in self._before.items():
-            signal.signal(one, handler)
+            if signal.getsignal(one) == self._note:
+                signal.signal(one, handler)
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
