@@ -44,7 +44,10 @@ def found(**changes: Any) -> Found:
 
 def test_what_was_reached(report: Report) -> None:
     first, weakest, last = verdict(found(), report)
-    assert "0.800 (0.750 to 0.850), on 100 test photos, which training never saw" in first
+    assert (
+        "0.800 (0.750 to 0.850), on 100 test photos at their own size, which training never saw"
+        in first
+    )
     assert weakest == (
         "Weakest class: bug, IoU 0.780; it is in 1 of these photos, and in 0 that were trained on."
     )
@@ -79,7 +82,7 @@ def test_what_would_help(changes: dict[str, Any], words: list[str], report: Repo
 def test_one_photo_is_one_photo(report: Report) -> None:
     lines = verdict(found(photos=1, iou=Interval(0.5, float("nan"), float("nan"))), report)
     assert "no interval" in lines[0]
-    assert "on 1 test photo, which" in lines[0]
+    assert "on 1 test photo at its own size, which" in lines[0]
     assert "95 times" not in lines[0]
 
 

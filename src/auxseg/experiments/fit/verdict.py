@@ -70,7 +70,8 @@ class Found:
 def verdict(found: Found, report: Report) -> list[str]:
     """Sentences: how good, what is weak, what would help most."""
     kind = {"test": "test photo", "val": "validation photo"}[found.part]
-    where = counted(found.photos, kind)
+    whose = "its" if found.photos == 1 else "their"
+    where = f"{counted(found.photos, kind)} at {whose} own size"
     where += {
         "test": ", which training never saw",
         "val": ", by which the best step was chosen: others may be a little worse",
