@@ -78,6 +78,7 @@ def test_the_result_shows_held_back_photos(result: Any) -> None:
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_ones_own_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As :mod:`test_fit_command`, whose folder is handed over as it is."""
     from auxseg.experiments.fit import fit as module
@@ -137,6 +138,7 @@ def test_what_a_network_cannot_be_made_of_is_one_line() -> None:
         package.network("segnet-1task", mask_classes=2, heigth=3)
 
 
+@pytest.mark.thorough
 def test_training_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither the network in memory, nor SIGTERM with a handler that keeps the program from ending.
 

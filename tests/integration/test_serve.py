@@ -78,6 +78,7 @@ def test_photos_of_other_classes(trained: Path, tmp_path: Path) -> None:
     auxseg("serve", trained, "--photos", root).failed(2, "background, disc", "animal")
 
 
+@pytest.mark.thorough
 def test_without_its_packages_it_says_what_to_install(trained: Path) -> None:
     code = "import sys; sys.modules['fastapi'] = None; from auxseg.cli import main; main()"
     done = subprocess.run(
