@@ -134,3 +134,15 @@ def test_help_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         "(default: true)",
     ):
         assert words in text, words
+
+
+def test_help_of_a_verb_that_lists_few_of_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    made = parser()
+    made.add_options({}, listed=("data.image_size",), defaults={"data.image_size": "what fits"})
+    with pytest.raises(SystemExit):
+        made.parse(("--help",))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "square size of the network's pictures in pixels (default: what fits)" in text
+    assert "--epochs" not in text
+    found = made.parse(("here", "--out", "x", "--training.lr", "1", "--epochs", "3"))
+    assert made.layer(found) == {"training.lr": 1.0, "training.epochs": 3}

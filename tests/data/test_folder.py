@@ -392,6 +392,14 @@ def test_photos_that_look_alike_are_kept_in_one_part(tmp_path: Path) -> None:
     assert not together[0] & together[2]
     assert not together[1] & together[2]
     assert list(map(len, together)) == [7, 3, 2]
+    assert not Folder(root, "grouped").split().notes
+    # Photos without a mask that look like one that is held back are told of.
+    for mask in [path for path in (root / "masks").iterdir() if path.name[0] != "0"]:
+        mask.unlink()
+    split = Folder(root, "grouped").split()
+    left = 72 - sum(map(len, (split.train, split.val, split.test)))
+    assert left > 0
+    assert split.notes[-1].startswith(f"photos in no part: {left}, without a mask")
 
 
 def test_labels_in_an_order_of_their_own(table: Callable[[str], Path]) -> None:

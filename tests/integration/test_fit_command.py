@@ -58,6 +58,13 @@ def test_it_says_what_it_does_and_what_came_out(fitted: tuple[Path, Path, Outcom
     assert re.search(r"; about \d+ s in all, until \d\d:\d\d$", chosen)
     assert any(line.startswith("The masks agree with yours") for line in lines)
     assert any(line.startswith("What would help most:") for line in lines)
+    assert [line.partition("  ")[0] for line in lines if line.startswith("step ")] == [
+        f"step {step}/40" for step in range(4, 41, 4)
+    ]
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {
+        "best.safetensors",
+        "last.ckpt",
+    }
     assert lines[-1] == f"next: auxseg predict {run} NEW_PHOTOS --out predictions"
     assert (run / "report" / "report.html").stat().st_size > 10_000
     assert "What would help most:" in (run / "summary.md").read_text(encoding="utf-8")

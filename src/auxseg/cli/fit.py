@@ -12,9 +12,10 @@ from auxseg.config.presets import RECOMMENDED
 def fit(arguments: Sequence[str]) -> int:
     """from a folder of photos and masks to a measured, exported network, in the time given"""
     began = time.perf_counter()  # before imports that take seconds
-    from auxseg.api import fitted
+    from auxseg.api import configure, fitted
     from auxseg.assembly import CHOICES
-    from auxseg.experiments.fit.fit import MODEL, PAGES
+    from auxseg.config.keys import dotted, flags
+    from auxseg.experiments.fit.fit import CHOSEN, MODEL, PAGES, REFUSED
     from auxseg.progress import duration
 
     parser = verb_parser("fit", fit, "auxseg fit photos --minutes 10 --out runs/photos")
@@ -23,7 +24,13 @@ def fit(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--minutes", type=float, default=10.0, above=0, help="for everything, from now on"
     )
-    parser.add_options(CHOICES)
+    parser.add_options(
+        CHOICES,
+        defaults=dotted(configure(RECOMMENDED)) | dict.fromkeys(CHOSEN, "what the minutes allow"),
+        # Those that a first user may want, and that fit does not settle itself.
+        listed=set(flags().values()) - {"data.name", "data.root", "data.train_on", *REFUSED},
+    )
+    parser.epilog = "It takes the further options of `auxseg train --help`, too."
     parsed = parser.parse(arguments)
     layer = parser.layer(parsed, RECOMMENDED)
     done = fitted(parsed.root, parsed.out, parsed.minutes, layer, began)

@@ -89,7 +89,13 @@ class Parser(argparse.ArgumentParser):
         self._know(action, type)
 
     def add_options(
-        self, choices: Choices, *, only: Container[str] | None = None, hidden: Container[str] = ()
+        self,
+        choices: Choices,
+        *,
+        only: Container[str] | None = None,
+        hidden: Container[str] = (),
+        defaults: Mapping[str, Any] | None = None,
+        listed: Container[str] | None = None,
     ) -> None:
         """Adds the options of the configuration, and ``--config`` for files of them.
 
@@ -97,7 +103,10 @@ class Parser(argparse.ArgumentParser):
             choices: dotted key → allowed values.
             only: the keys that the verb has a use for; all by default.
             hidden: keys that it sets by itself.
+            defaults: dotted key → what help shows as the default, where that is the verb's own.
+            listed: the keys that help lists; all by default. The others are taken as well.
         """
+        defaults = defaults or {}
         super().add_argument(
             "--config",
             action="append",
@@ -108,19 +117,25 @@ class Parser(argparse.ArgumentParser):
         for key, item in leaves():
             if key in hidden or (only is not None and key not in only):
                 continue
-            group = group_of(key)
-            if group not in sections:
-                title = f"{group} options"
-                sections[group] = self.add_argument_group(title, GROUPS[group].__doc__)
-            flag, allowed = item.metadata["flag"], ", ".join(choices.get(key, ()))
-            text = item.metadata["help"] + (f": {allowed}" if allowed else "")
-            action = sections[group].add_argument(
-                *([f"--{flag}"] if flag else []),
-                f"--{key}",
-                dest=key,
-                help=_escaped(text + _shown(default_of(item))),
-                **_typed(f"--{key}", hints()[key], key),
-            )
+            group, flag = group_of(key), item.metadata["flag"]
+            names = [*([f"--{flag}"] if flag else []), f"--{key}"]
+            settings = {"dest": key, **_typed(f"--{key}", hints()[key], key)}
+            if listed is not None and key not in listed:
+                action = super().add_argument(*names, help=argparse.SUPPRESS, **settings)
+            else:
+                if group not in sections:
+                    title = f"{group} options"
+                    sections[group] = self.add_argument_group(title, GROUPS[group].__doc__)
+                allowed = ", ".join(choices.get(key, ()))
+                text = item.metadata["help"]
+                if key in defaults:
+                    text = _without_default(text)
+                text += f": {allowed}" if allowed else ""
+                action = sections[group].add_argument(
+                    *names,
+                    help=_escaped(text + _shown(defaults.get(key, default_of(item)))),
+                    **settings,
+                )
             self._keys.add(key)
             self._know(action, hints()[key])
 
@@ -246,6 +261,12 @@ def _shown(default: Any) -> str:
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     return f" (default: {str(default).lower() if isinstance(default, bool) else default})"
+
+
+def _without_default(text: str) -> str:
+    """Help without its last clause where that is what happens by default."""
+    before, _, last = text.rpartition("; ")
+    return before if before and "by default" in last else text
 
 
 def _escaped(text: str) -> str:

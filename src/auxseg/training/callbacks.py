@@ -193,6 +193,8 @@ class _Clock:
 class EpochLines(Checkpoint):
     """One line of plain text per epoch, where output is no terminal.
 
+    A run that counts steps names these: what counts as its epoch is a stretch between validations.
+
     A kind of checkpoint, as Lightning calls those after the module's own end of the epoch.
     """
 
@@ -216,11 +218,14 @@ class EpochLines(Checkpoint):
             if isinstance(number, float)
         ]
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
+        place = f"epoch {epoch}/{last}"
+        if pl_module.config.steps is not None:
+            place = f"step {trainer.global_step}/{pl_module.config.steps}"
         self.seconds.append(seconds)
         took = f"{seconds:.1f} s"
         if epoch < last:
             took += f", {duration((last - epoch) * fmean(self.seconds))} left"
-        print("  ".join([f"epoch {epoch}/{last}", *shown, took]), flush=True)
+        print("  ".join([place, *shown, took]), flush=True)
 
 
 class EpochBar(RichProgressBar):

@@ -158,6 +158,7 @@ def _train(
         if trainer.is_global_zero:
             run.write_metrics("val", metrics)
             log_result(trainer.loggers, config, metrics)
+            run.previous.unlink(missing_ok=True)  # the last one is whole: this has ended well
     return Result(run.path, metrics, data)
 
 

@@ -42,6 +42,8 @@ HOPELESS = 20
 MODEL, PAGES, SUMMARY = "model.onnx", "report", "summary.md"
 #: Dotted key → value of what is chosen → the configuration; what the user gave lies above it.
 Configure = Callable[[dict[str, Any]], Config]
+#: What is chosen unless it is given, but for the precision.
+CHOSEN = ("data.image_size", "training.steps")
 #: Options that contradict what the verb does.
 REFUSED = {
     "training.epochs": "fit counts steps; give steps, or minutes alone",

@@ -153,6 +153,7 @@ class Folder(Dataset):
         if self._split == GROUPED:
             train, val, test = grouped(self._look_alikes, has_mask, self._seed)
             usual = masked(labels, has_mask, self._seed)
+            notes = _about_left_out(len(self) - len(train) - len(val) - len(test))
             for part, here, there in zip(PARTS, (train, val, test), usual, strict=True):
                 if 2 * len(here) < len(there) or (there and not here):
                     raise DataError(
@@ -162,7 +163,8 @@ class Folder(Dataset):
                     )
         else:
             train, val, test = masked(labels, has_mask, self._seed)
-        return Split(train, val, test, notes=_about_few_masks(sum(has_mask), len(val)))
+            notes = ()
+        return Split(train, val, test, notes=(*_about_few_masks(sum(has_mask), len(val)), *notes))
 
     @cached_property
     def _look_alikes(self) -> list[list[int]]:
@@ -318,6 +320,16 @@ def _about_few_masks(count: int, validate: int) -> tuple[str, ...]:
         f"images with a mask: {count} ({count - validate} in train, {validate} in val); with "
         f"fewer than {ENOUGH_MASKS} there is no test part: add masks, or say each image's part in "
         "a column split of labels.csv, or, for a final fit on all masks, use --train-on train+val",
+    )
+
+
+def _about_left_out(count: int) -> tuple[str, ...]:
+    """What to say of photos without a mask that look like one that is held back."""
+    if not count:
+        return ()
+    return (
+        f"photos in no part: {count}, without a mask and like a photo that is held back "
+        f"(--split {GROUPED})",
     )
 
 
