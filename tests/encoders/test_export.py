@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import onnxruntime
@@ -50,9 +49,8 @@ def exported(name: str) -> tuple[MultiTaskModel, ShippedNetwork, bytes]:
     network, _, found = content(
         Path("file.onnx"),
         "onnx",
-        functools.partial(ShippedNetwork, model, views, ("segmentation",)),
-        lambda size: {"only": size},
-        SIZE,
+        (ShippedNetwork(model, views, ("segmentation",), size) for size in (None, SIZE)),
+        lambda network: {"only": network.size},
     )
     return model, network, found
 

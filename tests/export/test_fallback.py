@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +35,8 @@ def test_it_is_written_for_the_run_s_own_size_and_any_batch(format: str) -> None
     network, said, content = formats.content(
         Path("file"),
         format,
-        partial(Branching, model, views, ("segmentation",)),
-        lambda size: {"only": size},
-        SIZE,
+        (Branching(model, views, ("segmentation",), size) for size in (None, SIZE)),
+        lambda network: {"only": network.size},
     )
     assert (network.size, said) == (SIZE, {"only": SIZE})
     said_in_file = '{"only": 40}'
@@ -57,8 +55,10 @@ def test_it_is_written_for_the_run_s_own_size_and_any_batch(format: str) -> None
 @pytest.mark.thorough
 def test_others_are_written_for_any_size() -> None:
     model, views = trained("unet-1task")
-    make = partial(ShippedNetwork, model, views, ("segmentation",))
-    network, said, _ = formats.content(Path("file"), "torch", make, lambda size: {"o": size}, SIZE)
+    made = (ShippedNetwork(model, views, ("segmentation",), size) for size in (None, SIZE))
+    network, said, _ = formats.content(
+        Path("file"), "torch", made, lambda network: {"o": network.size}
+    )
     assert (network.size, said) == (None, {"o": None})
 
 
@@ -73,9 +73,9 @@ def test_what_a_format_cannot_express_is_one_line_with_the_cause(
 
     monkeypatch.setitem(formats.FORMATS, "onnx", refuse)
     model, views = trained("unet-1task")
-    make = partial(ShippedNetwork, model, views, ("segmentation",))
+    network = ShippedNetwork(model, views, ("segmentation",), SIZE)
     with pytest.raises(AuxsegError) as caught:
-        formats.content(Path("file.onnx"), "onnx", make, lambda size: {}, SIZE)
+        formats.content(Path("file.onnx"), "onnx", [network], lambda network: {})
     assert str(caught.value).startswith("file.onnx: ")
     assert "(only 4D query)" in str(caught.value)
     assert "\n" not in str(caught.value)

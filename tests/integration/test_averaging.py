@@ -105,7 +105,7 @@ def test_attention_is_of_one_network_and_one_look(pair: tuple[Path, Path], tmp_p
 def test_exported_files_answer_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     file = tmp_path / "run.onnx"
-    auxseg("export", pair[0], "--out", file).succeeded()
+    auxseg("export", pair[0], "--input", "picture", "--out", file).succeeded()
     photo = photos.photo(0, 64, 64)
     both = load(pair[0], others=[pair[1]], tta=["flip", "0.75"]).predict(photo, probabilities=True)
     found = load(file, others=[pair[1]], tta=["flip", "0.75"]).predict(photo, probabilities=True)

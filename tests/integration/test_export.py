@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 
 import auxseg as package
-from auxseg.export import check, formats
+from auxseg.export import formats
+from auxseg.export.network import ShippedNetwork
 from planted import Planted
 
 from . import photos, runs
@@ -114,7 +115,9 @@ def test_metadata(trained: Path, all_tasks: Path, program: Path) -> None:
     assert said["tasks"]["bbox"] == box
     assert said["classes"] == config["classes"]
     assert said["image_size"] == config["data"]["image_size"]
-    assert said["input"]["name"] == "image"
+    assert said["input"]["name"] == "photo"
+    answers = {"segmentation": "mask", "classification": "probabilities", "bbox": "box"}
+    assert said["answers"] == answers
     validation = runs.metrics(trained, "val")
     assert said["validation"]["segmentation/iou"] == validation["segmentation/iou"]
     assert said["validation"]["bbox/iou"] == validation["bbox/iou"]
@@ -132,14 +135,15 @@ def test_what_cannot_be_traced_for_any_size_says_its_own(
 ) -> None:
     any_size = formats.trace
 
-    def traced(network: torch.nn.Module, size: int | None = None) -> Any:
-        if size is None:
+    def traced(network: Any) -> Any:
+        if network.size is None:
             raise RuntimeError("data-dependent")
-        return any_size(network, size)
+        return any_size(network)
 
     monkeypatch.setattr(formats, "trace", traced)
     file = tmp_path / "one-size.pt2"
-    outcome = auxseg("export", trained, "--format", "torch", "--out", file).succeeded()
+    line = ("export", trained, "--format", "torch", "--input", "picture", "--out", file)
+    outcome = auxseg(*line).succeeded()
     assert "32×32 only" in outcome.out
     assert metadata(file)["input"]["sizes"] == [32, 32]
     auxseg("predict", file, album, "--out", tmp_path / "masks").succeeded()
@@ -163,8 +167,8 @@ def test_int8_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
     eight = [one for one in weights if one.data_type == onnx.TensorProto.INT8]
     assert len(eight) > len(weights) / 2
     session = onnxruntime.InferenceSession(file)
-    (found,) = session.run(None, {"image": np.zeros((1, 3, 40, 33), np.float32)})
-    assert found.shape == (1, 2, 40, 33)
+    mask, raw = session.run(None, {"photo": np.zeros((1, 40, 33, 3), np.uint8)})
+    assert (mask.shape, raw.shape) == ((1, 40, 33), (1, 2, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +179,8 @@ def test_int8_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
         (("--format", "tflite"), ("--format", "'tflite'", "onnx, torch")),
         (("--format", "torch"), ("--out", ".pt2")),
         (("--int8", "--tasks", "bbox"), ("--int8", "segmentation")),
+        (("--input", "film"), ("--input", "'film'", "photo, picture")),
+        (("--format", "hub", "--input", "photo"), ("--input", "hub")),
     ],
 )
 def test_wrong_usage(
@@ -198,9 +204,9 @@ def test_no_run(tmp_path: Path) -> None:
 def test_a_file_that_differs_is_not_published(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = check.ShippedNetwork.forward
+    forward = ShippedNetwork.forward
     monkeypatch.setattr(
-        check.ShippedNetwork,
+        ShippedNetwork,
         "forward",
         lambda self, image: {name: 1.01 * one for name, one in forward(self, image).items()},
     )

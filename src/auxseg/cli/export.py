@@ -39,6 +39,12 @@ def export(arguments: Sequence[str]) -> int:
         "What only others need is left out",
     )
     parser.add_argument(
+        "--input",
+        help="what the file takes: photo (uint8, any size; resizing and the answers for the "
+        "photo's own pixels are in the file) or picture (float32, already resized); by default "
+        "photo, but for runs by tiles",
+    )
+    parser.add_argument(
         "--int8",
         action="store_true",
         help="quantise to 8 bits, calibrated on training images, and say what that costs on the "
@@ -55,6 +61,7 @@ def export(arguments: Sequence[str]) -> int:
         parsed.out,
         format=parsed.format,
         tasks=parsed.tasks,
+        input=parsed.input,
         int8=parsed.int8,
         root=parsed.root,
         say=print,
@@ -69,7 +76,7 @@ def _to_hub(parsed: argparse.Namespace) -> int:
     from auxseg.export.hub import CARD, export_hub
     from auxseg.runs.directory import RunDirectory
 
-    for name in ("tasks", "int8"):
+    for name in ("tasks", "input", "int8"):
         if getattr(parsed, name):
             raise UsageError(f"--{name}: has no effect with --format hub, which keeps all")
     out, size = export_hub(RunDirectory(parsed.run), Path(parsed.out))

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from auxseg.errors import AuxsegError
-from auxseg.export.network import ShippedNetwork
+from auxseg.export.network import Traceable
+from auxseg.export.photo import PhotoNetwork
+from auxseg.export.resizing import sides
 from auxseg.models import MultiTaskModel
 from auxseg.predict import open_exported
+from auxseg.predict.exported import ExportedNetwork
 from auxseg.tasks import Views
 from auxseg.types import LabelledImages
 
@@ -41,39 +44,46 @@ class Agreement:
         closest: largest difference of the file, in 32 bits, on its best image.
         largest: largest difference of the file, in 32 bits, on any image.
         share: of the file's values, those within :data:`TOLERANCE`; the least of any output.
+        resized: of a file that takes photos, largest difference of its raw outputs for a photo of
+            twice the pixels each way, all four of a kind, from those for the picture; 0 of others.
+        answers: of its answers for that photo, the share that follows from its raw outputs.
     """
 
     exact: float
     closest: float
     largest: float
     share: float
+    resized: float = 0.0
+    answers: float = 1.0
 
     def __bool__(self) -> bool:
-        return max(self.exact, self.closest) <= TOLERANCE and self.share >= 0.5
+        differences = (self.exact, self.closest, self.resized)
+        return max(differences) <= TOLERANCE and self.share >= 0.5 and self.answers >= 0.999
 
     def __str__(self) -> str:
         return (
             f"largest difference from the run's outputs {self.largest:.1e}, {self.share:.2%} of "
             f"the values within {TOLERANCE:g}; on the image nearest to it {self.closest:.1e}; in "
             f"double precision {self.exact:.1e}"
-        )
+        ) + (f"; of its answers {self.answers:.2%} are right" if self.answers < 1 else "")
 
 
 def agreement(
-    path: Path, ending: str, network: ShippedNetwork, model: MultiTaskModel, views: Views, size: int
+    path: Path, ending: str, network: Traceable, model: MultiTaskModel, views: Views, size: int
 ) -> Agreement:
     """Compares a file, and the network it was made from, with a run's network.
 
     On an image of the run's size, and on small ones of a size that is no multiple of the stride;
     all of the run's size where the network takes no other.
     """
+    shipped = network.network if isinstance(network, PhotoNetwork) else network
     small = SMALL if network.size is None else (*SMALL[:2], size, size)
     file = open_exported(path, torch.device("cpu"), ending)
-    doubles = copy.deepcopy(network).double(), copy.deepcopy(model).double()
+    doubles = copy.deepcopy(shipped).double(), copy.deepcopy(model).double()
     generator = torch.Generator().manual_seed(0)
     exact, single = [], []
     for shape in ((1, 3, size, size), *[small] * DRAWS):
-        images = torch.rand(*shape, generator=generator)
+        images = torch.randint(0, 256, shape, generator=generator) / 255
         with torch.inference_mode():
             single.append(_differences(file(images).tasks, _outputs(model, views, images)))
             found = doubles[0](images.double())
@@ -85,7 +95,29 @@ def agreement(
         closest=min(_closest(one) for one in single),
         largest=max(_largest(one) for one in single),
         share=min(float((each <= TOLERANCE).double().mean()) for one in single for each in one),
+        **(_of_photos(file, network, generator) if isinstance(network, PhotoNetwork) else {}),
     )
+
+
+@torch.inference_mode()
+def _of_photos(
+    file: ExportedNetwork, network: PhotoNetwork, generator: torch.Generator
+) -> dict[str, float]:
+    """What a file that takes photos makes of one that is not of the network's size."""
+    size = network.fit.size
+    picture = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8, generator=generator)
+    photo = picture.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    found = file.run(photo)
+    raw = {name: found[name] for name in network.network.names}
+    expected = network.answers(raw, *sides(2 * size, 2 * size, network.fit))
+    shares = [
+        float(torch.isclose(found[name].double(), one.double(), atol=1e-3).double().mean())
+        for name, one in expected.items()
+    ]
+    return {
+        "resized": max(_largest(_differences(raw, file.run(picture))), 0.0),
+        "answers": min(shares, default=1.0),
+    }
 
 
 @torch.inference_mode()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from auxseg.assembly import answering, make_tasks, make_views
+from auxseg.assembly import answering, make_fit, make_tasks, make_views
+from auxseg.data.fits import Fit
 from auxseg.errors import UsageError
 from auxseg.export.check import Agreement, agreement, require
 from auxseg.export.formats import FORMATS, content, need_onnx
 from auxseg.export.int8 import Int8, quantise
 from auxseg.export.metadata import describe
-from auxseg.export.network import ShippedNetwork
+from auxseg.export.network import ShippedNetwork, Traceable
+from auxseg.export.photo import PhotoNetwork
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import check_folder, replacing
 from auxseg.runs.network import load_model
 
 __all__ = ["FORMATS", "Exported", "export"]
+
+#: What a file takes.
+PHOTO, PICTURE = "photo", "picture"
 
 #: Endings by which files are recognised again.
 ENDINGS = {"onnx": ".onnx", "torch": ".pt2"}
@@ -53,6 +58,7 @@ def export(
     *,
     format: str = "onnx",
     tasks: Sequence[str] = (),
+    input: str | None = None,
     int8: bool = False,
     root: str | None = None,
     say: Callable[[str], object] = str,
@@ -64,6 +70,9 @@ def export(
         out: the file, ``.onnx`` or ``.pt2``.
         format: onnx, or torch for a program of ``torch.export``.
         tasks: the tasks to keep; by default the run's primary one.
+        input: photo, uint8 and of any size, which the file resizes, answering for their own
+            pixels; or picture, float32, at whose size the network works. By default photo, but
+            for runs by tiles, which are cut outside.
         int8: quantise to 8 bits (see :mod:`auxseg.export.int8`); ONNX only.
         root: for ``int8``, where the run's data lie now, if they moved since training.
         say: takes a line for a user who waits.
@@ -75,21 +84,26 @@ def export(
     """
     out, run = Path(out), RunDirectory(run_dir)
     config, classes = run.read_config()
+    fit = make_fit(config)
+    input = input or (PHOTO if fit.WHOLE else PICTURE)
     names = tuple(tasks) or config.tasks.names[:1]
     known = answering(make_tasks(config, classes))
     _check(out, format, names, list(known), int8)
+    _check_input(input, fit)
     model, _ = load_model(run, config, classes)
     views = make_views(config, known)
-    size = config.data.image_size
-    assert size is not None
-    about = partial(describe, run, config, classes, known, views, names)
     say("tracing the network, writing it and comparing it with the run …")
-    network, metadata, written = content(
-        out, format, partial(ShippedNetwork, model, views, names), about, size
+    shipped = partial(ShippedNetwork, model, views, names)
+    networks: Iterator[Traceable] = (
+        iter([PhotoNetwork(shipped(fit.size), fit)])
+        if input == PHOTO
+        else (shipped(size) for size in (None, fit.size))
     )
+    about = partial(describe, run, config, classes, known, views, names)
+    network, metadata, written = content(out, format, networks, about)
     with replacing(out) as temporary:
         temporary.write_bytes(written)
-        agreed = agreement(temporary, ENDINGS[format], network, model, views, size)
+        agreed = agreement(temporary, ENDINGS[format], network, model, views, fit.size)
         require(agreed, out)
         found = quantise(temporary, run, root, metadata) if int8 else None
         size_of_file = temporary.stat().st_size
@@ -100,9 +114,19 @@ def export(
         parameters,  # type: ignore[arg-type]
         size_of_file,
         agreed,
-        network.size,
+        None if isinstance(network, PhotoNetwork) else network.size,
         found,
     )
+
+
+def _check_input(input: str, fit: Fit) -> None:
+    if input not in (PHOTO, PICTURE):
+        raise UsageError(f"--input: {input!r} is unknown; allowed are {PHOTO}, {PICTURE}")
+    if input == PHOTO and not fit.WHOLE:
+        raise UsageError(
+            f"--input {PHOTO}: the run sees photos by tiles, which are cut outside the file; "
+            f"use --input {PICTURE}"
+        )
 
 
 def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], int8: bool) -> None:

@@ -6,36 +6,41 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from auxseg.errors import AuxsegError, UsageError, first_line
 from auxseg.export.metadata import as_text
-from auxseg.export.network import ShippedNetwork
+from auxseg.export.network import Traceable
 from auxseg.predict.exported import EXTRA_FILE, PROPERTY
 
-#: Names of the input's free sizes, as an ONNX file shows them.
-AXES = {0: "batch", 2: "height", 3: "width"}
+Network = TypeVar("Network", bound=Traceable)
+
+#: Input → the names of its sizes that may be free, as an ONNX file shows them.
+AXES = {
+    "image": {0: "batch", 2: "height", 3: "width"},
+    "photo": {0: "batch", 1: "height", 2: "width", 3: "channels"},
+}
+#: Photos are RGB or RGBA.
+CHANNELS = {"min": 3, "max": 4}
 
 
-def trace(network: nn.Module, size: int | None = None) -> ExportedProgram:
-    """The network as a graph that takes (N, 3, H, W) of any N, H and W.
-
-    Args:
-        size: the only H and W that it is to take; None for any.
-    """
-    free = AXES if size is None else {0: AXES[0]}
-    sizes = {axis: Dim(name, min=1) for axis, name in free.items()}
-    # No free size here may be 0 or 1, or equal another: the tracer would take that for the rule.
-    example = torch.rand(2, 3, 70, 90) if size is None else torch.rand(2, 3, size, size)
+def trace(network: Traceable) -> ExportedProgram:
+    """The network as a graph whose free sizes stay free."""
+    names = {axis: AXES[network.INPUT][axis] for axis in network.free}
+    sizes = {
+        axis: Dim(name, **(CHANNELS if name == "channels" else {"min": 1}))
+        for axis, name in names.items()
+    }
     with torch.no_grad(), quiet():
-        return torch.export.export(network, (example,), dynamic_shapes={"image": sizes})
+        return torch.export.export(
+            network, (network.example(),), dynamic_shapes={network.INPUT: sizes}
+        )
 
 
 def torch_bytes(program: ExportedProgram, metadata: str) -> bytes:
@@ -71,9 +76,12 @@ def with_metadata(model: Any, metadata: str) -> Any:
 
 def _named_axes(model: Any) -> Any:
     """Calls the free sizes batch, height and width, where the tracer calls them s40, s73, s6."""
-    shape = model.graph.input[0].type.tensor_type.shape
+    (given,) = model.graph.input
+    shape = given.type.tensor_type.shape
     words = {
-        shape.dim[axis].dim_param: name for axis, name in AXES.items() if shape.dim[axis].dim_param
+        shape.dim[axis].dim_param: name
+        for axis, name in AXES[given.name].items()
+        if shape.dim[axis].dim_param
     }
 
     def rename(found: re.Match[str]) -> str:
@@ -123,22 +131,21 @@ FORMATS: dict[str, Callable[[ExportedProgram, str], bytes]] = {
 def content(
     out: Path,
     format: str,
-    make: Callable[[int | None], ShippedNetwork],
-    about: Callable[[int | None], dict[str, Any]],
-    size: int,
-) -> tuple[ShippedNetwork, dict[str, Any], bytes]:
-    """What is written, what is said of it, and the file: for any size, else for the run's alone.
+    networks: Iterable[Network],
+    about: Callable[[Network], dict[str, Any]],
+) -> tuple[Network, dict[str, Any], bytes]:
+    """The first of the networks that the format has words for, what is said of it, and the file.
 
     Encoders of other packages may branch on sizes, which no graph of any size can.
 
     Raises:
-        AuxsegError: the format has no words for what the network does.
+        AuxsegError: it has words for none.
     """
     why = ""
-    for only in (None, size):
-        network, metadata = make(only), about(only)
+    for network in networks:
+        metadata = about(network)
         try:
-            return network, metadata, FORMATS[format](trace(network, only), as_text(metadata))
+            return network, metadata, FORMATS[format](trace(network), as_text(metadata))
         except Exception as error:  # tracers and exporters raise classes of no common base
             why = first_line(_cause(error))
     raise AuxsegError(f"{out}: not written, --format {format} cannot express this network ({why})")

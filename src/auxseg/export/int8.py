@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from auxseg import assembly
@@ -86,7 +87,7 @@ def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str
     (before, masked), size = measure(path, task, loader), path.stat().st_size
     results: list[tuple[Int8, bytes]] = []
     for what, excluded in _choices(path):
-        content = _quantised(path, images, excluded)
+        content = _quantised(path, _inputs(path, images), excluded)
         with tempfile.TemporaryDirectory() as folder:
             (file := Path(folder, "int8.onnx")).write_bytes(content)
             after, _ = measure(file, task, loader)
@@ -117,15 +118,22 @@ def _scope(node: Any) -> str:
     return " ".join(f".{name}" for name in node.input)
 
 
-def _calibration_images(data: assembly.Data) -> np.ndarray:
+def _calibration_images(data: assembly.Data) -> Tensor:
     """float32 (n, 3, S, S) in [0, 1], spread over the training images, which may be sorted."""
     count = min(CALIBRATION_IMAGES, len(data.split.train))
     positions = np.linspace(0, len(data.split.train) - 1, count).astype(int)
     keys = [Key(0, data.split.train[position]) for position in positions]
-    return data.reader.__getitems__(keys).image.numpy()
+    return data.reader.__getitems__(keys).image
 
 
-def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes:
+def _inputs(path: Path, images: Tensor) -> dict[str, np.ndarray]:
+    """The images as the file takes them, by the name of its input."""
+    network = OnnxNetwork(path, torch.device("cpu"))
+    (given,) = network.session.get_inputs()
+    return {given.name: network.metadata.given(images).numpy()}
+
+
+def _quantised(path: Path, inputs: dict[str, np.ndarray], excluded: Sequence[str]) -> bytes:
     """The file in 8 bits: QDQ, weights by channel."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -134,6 +142,8 @@ def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes
         quantize_static,
     )
 
+    ((name, images),) = inputs.items()
+
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             starts = range(0, len(images), CALIBRATION_BATCH)
@@ -141,7 +151,7 @@ def _quantised(path: Path, images: np.ndarray, excluded: Sequence[str]) -> bytes
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             batch = next(self.batches, None)
-            return None if batch is None else {"image": batch}
+            return None if batch is None else {name: batch}
 
     with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder, "int8.onnx")

@@ -10,6 +10,9 @@ from typing import Any
 from auxseg.config import Config
 from auxseg.data.fits import Letterbox, Stretch, Tile
 from auxseg.data.padding import PADDING
+from auxseg.export.answers import ANSWERS
+from auxseg.export.network import Traceable
+from auxseg.export.photo import PhotoNetwork
 from auxseg.predict.exported import FORMAT
 from auxseg.runs.directory import RunDirectory
 from auxseg.tasks import Task, Views
@@ -26,6 +29,10 @@ FITTING = {
     "image_size, whose outputs are to be blended",
 }
 
+UPRIGHT = "turn the photo as its EXIF orientation says"
+IN_GRAPH = "; all else is in the graph: resizing, normalisation, views and padding"
+NORMALISED = "normalisation, views and padding to a multiple of the stride are in the graph"
+
 
 def describe(
     run: RunDirectory,
@@ -34,17 +41,13 @@ def describe(
     tasks: dict[str, Task],
     views: Views,
     names: Sequence[str],
-    size: int | None,
+    network: Traceable,
 ) -> dict[str, Any]:
-    """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key.
-
-    Args:
-        size: the only height and width that the file takes; None for any.
-    """
+    """The metadata of the chosen tasks of a run; ``docs/export.md`` explains every key."""
     epoch, metrics = run.best_metrics()
     view_of = {route.task: view for view, routes in views.routes.items() for route in routes}
     return {
-        "format": 1 if config.data.fit == Stretch.NAME else FORMAT,
+        "format": FORMAT,
         "auxseg": version("auxseg"),
         "preset": config.preset,
         "architecture": config.model.architecture,
@@ -64,22 +67,40 @@ def describe(
         "image_size": config.data.image_size,
         "fit": config.data.fit,
         "scale": config.data.scale,
-        "input": {
-            "name": "image",
-            "dtype": "float32",
-            "layout": "NCHW",
-            "colours": "RGB",
-            "range": [0, 1],
-            "sizes": "any; best the size trained at" if size is None else [size, size],
-        },
-        "preprocessing": (
-            f"turn the photo as its EXIF orientation says, {FITTING[config.data.fit]} and divide "
-            "by 255; normalisation, views and padding to a multiple of the stride are in the graph"
-        ),
+        "input": _input(network),
+        "answers": {task: answer for task, (answer, _) in ANSWERS.items() if task in names}
+        if isinstance(network, PhotoNetwork)
+        else {},
+        "preprocessing": UPRIGHT + IN_GRAPH
+        if isinstance(network, PhotoNetwork)
+        else f"{UPRIGHT}, {FITTING[config.data.fit]} and divide by 255; {NORMALISED}",
         "validation": {
             "epoch": epoch,
             **{key: value for key, value in metrics.items() if key.split("/")[0] in names},
         },
+    }
+
+
+def _input(network: Traceable) -> dict[str, Any]:
+    """What the file takes."""
+    if isinstance(network, PhotoNetwork):
+        return {
+            "name": network.INPUT,
+            "dtype": "uint8",
+            "layout": "NHWC",
+            "colours": "RGB, or RGBA, whose fourth channel is ignored",
+            "range": [0, 255],
+            "sizes": "any",
+        }
+    return {
+        "name": network.INPUT,
+        "dtype": "float32",
+        "layout": "NCHW",
+        "colours": "RGB",
+        "range": [0, 1],
+        "sizes": "any; best the size trained at"
+        if network.size is None
+        else [network.size, network.size],
     }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,29 @@ from auxseg.tasks import Views
 from auxseg.types import LabelledImages
 
 
-class ShippedNetwork(nn.Module):
+class Traceable(nn.Module, ABC):
+    """What can be written as a file.
+
+    Attributes:
+        INPUT: the name of its input.
+        size: the only height and width of the pictures that its layers see; None for any.
+        free: the axes of the input whose size is free.
+    """
+
+    INPUT: ClassVar[str]
+    size: int | None
+
+    @property
+    @abstractmethod
+    def free(self) -> tuple[int, ...]: ...
+
+    @abstractmethod
+    def example(self) -> Tensor:
+        """An input to trace. No free size may be 0 or 1, or equal another: the tracer would take
+        that for the rule."""
+
+
+class ShippedNetwork(Traceable):
     """RGB in [0, 1] → the raw outputs of the chosen tasks; views and normalisation are inside.
 
     Sizes are traced as symbols here, so nothing may branch on them: where the model itself pads,
@@ -31,6 +55,8 @@ class ShippedNetwork(nn.Module):
         size: the only height and width of the images; None for any.
     """
 
+    INPUT: ClassVar[str] = "image"
+
     def __init__(
         self, model: MultiTaskModel, views: Views, names: Sequence[str], size: int | None = None
     ) -> None:
@@ -42,6 +68,14 @@ class ShippedNetwork(nn.Module):
             if isinstance(module, GlobalHead):
                 module.pool = GridPool(GlobalHead.GRID)  # type: ignore[assignment]
         self.views, self.names, self.size = views, tuple(names), size
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        return (0, 2, 3) if self.size is None else (0,)
+
+    def example(self) -> Tensor:
+        height, width = (70, 90) if self.size is None else (self.size, self.size)
+        return torch.rand(2, 3, height, width)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """float32 (N, 3, H, W) → task → (N, K, H, W) or (N, K), as the heads give it."""

@@ -30,7 +30,8 @@ class Ensemble(Network):
             if looks.scales and not network.any_size:
                 raise UsageError(
                     f"--tta: {one} takes pictures of {network.size}×{network.size} pixels only, so "
-                    "that there are no other scales"
+                    "that there are no other scales; take the run, or `auxseg export --input "
+                    "picture`"
                 )
         for other, network in others:
             if network.fit.shown != first.fit.shown:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,9 @@ from auxseg.runs.files import file_checksum
 from auxseg.tasks import TASKS, Task
 from auxseg.types import ClassNames
 
-#: Version of the metadata; a reader refuses a newer one. Version 1 knows stretched photos only, and
-#: still describes these.
-FORMAT = 2
+#: Version of the metadata; a reader refuses a newer one. 1 knows stretched photos only, 1 and 2 no
+#: files that take photos as they are.
+FORMAT = 3
 #: Where the metadata lie: a property of an ONNX file, an extra file of a ``.pt2``.
 PROPERTY = "auxseg"
 EXTRA_FILE = "auxseg.json"
@@ -49,9 +50,25 @@ class Metadata:
     content: dict[str, Any]
 
     @property
+    def input(self) -> dict[str, Any]:
+        """Name, type, layout, colours, range and sizes of the file's input."""
+        return dict(self.content.get("input", {}))
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the file takes uint8 photos, (N, H, W, 3), and brings them to its own size."""
+        return self.input.get("layout") == "NHWC"
+
+    @property
     def any_size(self) -> bool:
-        """Whether the file takes pictures of other sizes as well."""
-        return isinstance(self.content.get("input", {}).get("sizes", ""), str)
+        """Whether the network works at other sizes as well."""
+        return not self.resizes and isinstance(self.input.get("sizes", ""), str)
+
+    def given(self, images: Tensor) -> Tensor:
+        """Pictures, float32 (N, 3, S, S) in [0, 1], as the file takes them."""
+        if not self.resizes:
+            return images
+        return (255 * images).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     @classmethod
     def parse(cls, text: str | None, path: Path) -> Metadata:
@@ -79,7 +96,40 @@ class Metadata:
             raise DataError(f"{path}: its auxseg metadata are damaged ({error})") from None
 
 
-class OnnxNetwork(Network):
+class ExportedNetwork(Network):
+    """A file of ``auxseg export``.
+
+    Attributes:
+        metadata: what it says of itself.
+    """
+
+    metadata: Metadata
+
+    @abstractmethod
+    def __init__(self, path: Path, device: torch.device) -> None: ...
+
+    def describe(self, metadata: Metadata) -> None:
+        """Takes over what a file says of itself."""
+        self.metadata = metadata
+        self.preset, self.tasks = metadata.preset, metadata.tasks
+        self.fit, self.any_size = metadata.fit, metadata.any_size
+
+    def __call__(
+        self, images: Tensor, *, attention: bool = False, seed: int | None = None
+    ) -> Outputs:
+        return Outputs(self.run(self.metadata.given(images), list(self.tasks)))
+
+    @abstractmethod
+    def run(self, given: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The file's own outputs, by name.
+
+        Args:
+            given: as the file takes it.
+            names: the outputs wanted; all by default.
+        """
+
+
+class OnnxNetwork(ExportedNetwork):
     """An ``.onnx`` file through onnxruntime.
 
     Raises:
@@ -103,21 +153,16 @@ class OnnxNetwork(Network):
         except Exception as error:  # its classes share no base but this
             raise _damaged(path, "an ONNX file", error) from None
         properties = self.session.get_modelmeta().custom_metadata_map
-        self.metadata = Metadata.parse(properties.get(PROPERTY), path)
-        self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.fit, self.any_size = self.metadata.fit, self.metadata.any_size
+        self.describe(Metadata.parse(properties.get(PROPERTY), path))
 
-    def __call__(
-        self, images: Tensor, *, attention: bool = False, seed: int | None = None
-    ) -> Outputs:
-        names = list(self.tasks)
-        found: list[np.ndarray] = self.session.run(names, {"image": images.numpy()})
-        return Outputs(
-            {name: torch.from_numpy(one) for name, one in zip(names, found, strict=True)}
-        )
+    def run(self, given: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        names = names or [output.name for output in self.session.get_outputs()]
+        (taken,) = self.session.get_inputs()
+        found: list[np.ndarray] = self.session.run(names, {taken.name: given.numpy()})
+        return {name: torch.from_numpy(one) for name, one in zip(names, found, strict=True)}
 
 
-class TorchNetwork(Network):
+class TorchNetwork(ExportedNetwork):
     """A ``.pt2`` file: a program of ``torch.export``.
 
     Raises:
@@ -136,25 +181,22 @@ class TorchNetwork(Network):
                 program = torch.export.load(stream, extra_files=extra)
         except Exception as error:  # a damaged archive raises nearly anything
             raise _damaged(path, "a program of torch.export", error) from None
-        self.metadata = Metadata.parse(extra[EXTRA_FILE] or None, path)
-        self.preset, self.tasks = self.metadata.preset, self.metadata.tasks
-        self.fit, self.any_size = self.metadata.fit, self.metadata.any_size
+        self.describe(Metadata.parse(extra[EXTRA_FILE] or None, path))
         self.device = device
         if device.type != "cpu":
             program = move_to_device_pass(program, device)
         self.program = program.module()
 
-    def __call__(
-        self, images: Tensor, *, attention: bool = False, seed: int | None = None
-    ) -> Outputs:
-        return Outputs(self.program(images.to(self.device)))
+    def run(self, given: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        found = self.program(given.to(self.device))
+        return {name: found[name] for name in names or found}
 
 
 #: How files are read, by their ending.
-ENDINGS: dict[str, type[OnnxNetwork | TorchNetwork]] = {".onnx": OnnxNetwork, ".pt2": TorchNetwork}
+ENDINGS: dict[str, type[ExportedNetwork]] = {".onnx": OnnxNetwork, ".pt2": TorchNetwork}
 
 
-def open_exported(path: Path, device: torch.device, ending: str | None = None) -> Network:
+def open_exported(path: Path, device: torch.device, ending: str | None = None) -> ExportedNetwork:
     """Opens a file of ``auxseg export``, which its ending tells, unless it is given.
 
     Raises:
