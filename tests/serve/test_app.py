@@ -230,7 +230,7 @@ def test_photos_get_their_rank_while_nobody_asks(client: TestClient) -> None:
 
 
 def test_the_page_and_its_api_come_from_here_alone(client: TestClient) -> None:
-    for path in ("/", "/page.css", "/page.js", "/docs", "/openapi.json"):
+    for path in ("/", "/page.css", "/masks.js", "/serve.js", "/docs", "/openapi.json"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert not re.search(r"(src|href)=[\"']?https?:|@import|url\(\s*['\"]?http", answer.text)
@@ -281,7 +281,7 @@ def test_on_this_machine_only_its_own_pages_may_ask(
 def test_elsewhere_a_token_is_needed(served: Served) -> None:
     app = make_app([served], token="secret-t")
     with TestClient(app, base_url="http://192.0.2.1") as client:
-        for path in ("/", "/healthz", "/page.js"):
+        for path in ("/", "/healthz", "/serve.js"):
             assert client.get(path).status_code == 200
         for given in (None, "Bearer wrong", "secret", "Bearer "):
             headers = {} if given is None else {"authorization": given}

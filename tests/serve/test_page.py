@@ -1,11 +1,8 @@
-"""The page in a real browser: what is drawn there is in the saved file, at the right pixels.
-
-Chromium is the operating system's (``apt-get install chromium``).
-"""
+"""The page in a real browser: what is drawn there is in the saved file, at the right pixels."""
 
 from __future__ import annotations
 
-import shutil
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +16,10 @@ from auxseg.serve.answers import Served
 from auxseg.serve.app import make_app
 from auxseg.serve.gallery import Gallery
 from auxseg.serve.server import listen, run
+from chromium import chromium
 
 from .conftest import photo
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("no chromium is installed", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
@@ -34,10 +29,8 @@ WIDTH, HEIGHT = 2400, 1500
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
@@ -304,13 +297,15 @@ def test_unsaved_changes_are_asked_about(page: Any) -> None:
 
 @pytest.mark.thorough
 def test_next_goes_through_all_photos_without_a_mask(page: Any) -> None:
-    seen = []
+    chosen = page.locator("#photos button[aria-current=true]")
+    seen = [""]
     for _ in range(6):
         page.locator("#next").dispatch_event("click")
-        expect(page.locator("#photos button[aria-current=true]")).to_have_count(1)
-        page.wait_for_timeout(400)
-        seen.append(page.locator("#photos button[aria-current=true]").get_attribute("data-key"))
-    assert len(set(seen)) == 6
+        expect(chosen).not_to_have_attribute("data-key", seen[-1])
+        seen.append(chosen.get_attribute("data-key"))
+        name = re.escape(chosen.text_content().partition(".")[0])
+        expect(page.locator("#status")).to_have_text(re.compile(rf"^{name}\.\w+: .* pixels"))
+    assert len(set(seen[1:])) == 6
 
 
 @pytest.mark.thorough

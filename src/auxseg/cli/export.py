@@ -11,8 +11,8 @@ from typing import Any
 from auxseg.config.command_line import verb_parser
 from auxseg.errors import UsageError
 
-#: The format that is a folder.
-HUB = "hub"
+#: The formats that are folders.
+HUB, WEB = "hub", "web"
 
 
 def export(arguments: Sequence[str]) -> int:
@@ -23,13 +23,16 @@ def export(arguments: Sequence[str]) -> int:
     parser = verb_parser("export", export, "auxseg export runs/photos --out photos.onnx")
     parser.add_argument("run", help="a run directory")
     parser.add_argument(
-        "--out", required=True, help="the file, NAME.onnx or NAME.pt2; the folder of --format hub"
+        "--out",
+        required=True,
+        help="the file, NAME.onnx or NAME.pt2; the folder of --format hub or web",
     )
     parser.add_argument(
         "--format",
         default="onnx",
-        help=f"{', '.join(FORMATS)} (a program of torch.export, NAME.pt2) or hub (a folder with "
-        "config.json, model.safetensors and a card, which auxseg.load takes)",
+        help=f"{', '.join(FORMATS)} (a program of torch.export, NAME.pt2), hub (a folder with "
+        "config.json, model.safetensors and a card, which auxseg.load takes) or web (a folder with "
+        "a page that predicts in any browser, without a server)",
     )
     parser.add_argument(
         "--tasks",
@@ -48,14 +51,23 @@ def export(arguments: Sequence[str]) -> int:
         "--int8",
         action="store_true",
         help="quantise to 8 bits, calibrated on training images, and say what that costs on the "
-        "validation images (onnx)",
+        "validation images (onnx, web)",
     )
     parser.add_argument(
         "--root", needs="--int8", help="where the run's data lie now, if moved (--int8)"
     )
+    parser.add_argument(
+        "--runtime",
+        metavar="FILE",
+        help="web: onnxruntime-web as npm's registry has it (.tgz), where there is no network",
+    )
     parsed = parser.parse(arguments)
     if parsed.format == HUB:
         return _to_hub(parsed)
+    if parsed.format == WEB:
+        return _to_web(parsed)
+    if parsed.runtime:
+        raise UsageError("--runtime: goes with --format web only")
     found = write(
         parsed.run,
         parsed.out,
@@ -76,12 +88,34 @@ def _to_hub(parsed: argparse.Namespace) -> int:
     from auxseg.export.hub import CARD, export_hub
     from auxseg.runs.directory import RunDirectory
 
-    for name in ("tasks", "input", "int8"):
+    for name in ("tasks", "input", "int8", "runtime"):
         if getattr(parsed, name):
             raise UsageError(f"--{name}: has no effect with --format hub, which keeps all")
     out, size = export_hub(RunDirectory(parsed.run), Path(parsed.out))
     print(f"{out}: the whole network, {size / 1e6:.1f} MB")
     print(f"next: complete {out / CARD}, then share the folder")
+    return 0
+
+
+def _to_web(parsed: argparse.Namespace) -> int:
+    """A page with the network in it."""
+    from auxseg.export.web import export_web
+    from auxseg.runs.directory import RunDirectory
+
+    if parsed.input:
+        raise UsageError("--input: has no effect with --format web, whose page has photos")
+    runtime = None if parsed.runtime is None else Path(parsed.runtime).expanduser()
+    found = export_web(
+        RunDirectory(parsed.run),
+        Path(parsed.out),
+        tasks=parsed.tasks,
+        int8=parsed.int8,
+        root=parsed.root,
+        runtime=runtime,
+        say=print,
+    )
+    print(_describe(found))
+    print(f"next: open {found.path} in a browser; that one file is all that others need")
     return 0
 
 

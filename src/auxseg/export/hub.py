@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ from typing import Any
 import yaml
 
 from auxseg.config import Config
-from auxseg.data.building import beside
-from auxseg.errors import DataError, UsageError
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import write_text
+from auxseg.runs.files import appearing, write_text
 from auxseg.runs.hub import WEIGHTS, write_hub_folder
 
 CARD = "README.md"
@@ -32,19 +29,9 @@ def export_hub(run: RunDirectory, out: Path) -> tuple[Path, int]:
         UsageError: the folder holds something else.
         DataError: no run, one without weights, or the folder cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"--out: {out} is there already; name a folder that is empty or not there")
     config, _ = run.read_config()
-    building = beside(out)
-    try:
-        size = _build(run, config, building, out.resolve().name)
-        if out.exists():
-            out.rmdir()
-        building.rename(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with appearing(out) as folder:
+        size = _build(run, config, folder, out.resolve().name)
     return out, size
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from auxseg.data.building import beside
 from auxseg.errors import DataError, UsageError
 
 #: How tables are encoded. File names may hold bytes that are no text: they come back as they were.
@@ -44,6 +46,29 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
                 _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Yields a new folder beside ``folder``, renamed in the end: never one that lacks files.
+
+    Raises:
+        UsageError: it holds something already.
+        DataError: it cannot be written.
+    """
+    check_folder(folder.parent)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--out: {folder} is there already; name one that is empty or not there")
+    building = beside(folder)
+    with _writing(folder):
+        try:
+            building.mkdir(parents=True)
+            yield building
+            if folder.exists():
+                folder.rmdir()
+            building.rename(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -7,8 +7,7 @@ uploads   from the bytes of a request to a photo
 answers   from a prediction to what a page can show
 gallery   the photos of a folder, the least certain first, and saving masks
 guard     who may ask: token, host, origin; bodies that are too large or too slow
-app       the routes
-page/     one page: HTML, CSS, JavaScript, fetched from nowhere else
+app       the routes; the page's files lie in :mod:`auxseg.pages`
 server    starts it, and ends it in order
 ========  ========================================================================================
 """

@@ -10,7 +10,6 @@ import io
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import FastAPI, File, Query, Request, Response, UploadFile
@@ -20,6 +19,7 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 
 from auxseg.errors import AuxsegError
+from auxseg.pages import PAGES
 from auxseg.palette import mask_picture
 from auxseg.serve.answers import Served, answer, as_url, packed
 from auxseg.serve.desk import BusyError, Desk
@@ -30,7 +30,6 @@ from auxseg.serve.uploads import TooLargeError, read_mask, read_photo
 
 T = TypeVar("T")
 
-PAGE = Path(__file__).parent / "page"
 #: Seconds between two looks whether the network is idle, so that a further photo can be scored.
 PAUSE = 0.05
 #: Seconds between two looks whether a client is still there.
@@ -94,15 +93,19 @@ def make_app(
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGES / "serve.html")
 
     @app.get("/page.css", include_in_schema=False)
     async def style() -> FileResponse:
-        return FileResponse(PAGE / "page.css")
+        return FileResponse(PAGES / "page.css")
 
-    @app.get("/page.js", include_in_schema=False)
+    @app.get("/masks.js", include_in_schema=False)
+    async def shared() -> FileResponse:
+        return FileResponse(PAGES / "masks.js", media_type="text/javascript")
+
+    @app.get("/serve.js", include_in_schema=False)
     async def script() -> FileResponse:
-        return FileResponse(PAGE / "page.js", media_type="text/javascript")
+        return FileResponse(PAGES / "serve.js", media_type="text/javascript")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

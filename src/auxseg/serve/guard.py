@@ -20,7 +20,7 @@ POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'
 #: Names under which only this machine is reached.
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Paths that anybody may ask for: they tell nothing of photos or networks.
-OPEN = frozenset({"/", "/healthz", "/page.css", "/page.js", "/docs", "/openapi.json"})
+OPEN = frozenset({"/", "/healthz", "/page.css", "/masks.js", "/serve.js", "/docs", "/openapi.json"})
 
 
 class Guard:

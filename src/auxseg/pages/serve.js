@@ -2,8 +2,6 @@
 // only show them: browsers may alter what is read back from a picture.
 "use strict";
 
-const $ = (id) => document.getElementById(id);
-const UNLABELLED = 255;
 const HISTORY = 50;
 
 // -- what is known ------------------------------------------------------------------------------
@@ -21,7 +19,6 @@ let undone = [], done = [];
 let asking = null; // of the photo that is being opened: aborts its requests
 let target = null; // the key of the photo that was asked for last
 let skipped = new Set(); // keys of photos that "Next photo" went past
-const shown = new Map(); // name of a class → whether it is drawn
 
 const selected = () => Number($("network").value) || 0;
 const classes = () => current?.classes ?? about.networks[selected()].classes;
@@ -71,80 +68,12 @@ function askAbout(photo, network, query, signal) {
   return askJson(`api/predict?network=${network}&raw=true&${query}`, { method: "POST", body, signal });
 }
 
-// -- bytes ----------------------------------------------------------------------------------------
-
-const bytesOf = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-const through = async (bytes, stream) =>
-  new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
-
-// Class numbers as the server packs them.
-const unpacked = (text) => through(bytesOf(text), new DecompressionStream("gzip"));
-
-const fromDataUrl = (url) => createImageBitmap(new Blob([bytesOf(url.slice(url.indexOf(",") + 1))], { type: "image/png" }));
-
-const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-const colourOf = (number, known) => (number < known.length ? rgb(known[number].colour) : [128, 128, 128]);
-
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
-  return n;
-});
-
-function chunk(kind, data) {
-  const whole = new Uint8Array(12 + data.length), words = new DataView(whole.buffer);
-  words.setUint32(0, data.length);
-  whole.set([...kind].map((one) => one.charCodeAt(0)), 4);
-  whole.set(data, 8);
-  let crc = 0xffffffff;
-  for (let at = 4; at < 8 + data.length; at++) crc = CRC[(crc ^ whole[at]) & 255] ^ (crc >>> 8);
-  words.setUint32(8 + data.length, (crc ^ 0xffffffff) >>> 0);
-  return whole;
-}
-
-// A mask as a PNG file with a palette, byte by byte.
-async function fileOf(photo) {
-  const { width, height, mask } = photo;
-  const head = new Uint8Array(13), words = new DataView(head.buffer);
-  words.setUint32(0, width); words.setUint32(4, height);
-  head.set([8, 3, 0, 0, 0], 8);
-  const palette = new Uint8Array(768);
-  for (let n = 0; n < 256; n++) palette.set(colourOf(n, photo.classes), 3 * n);
-  const rows = new Uint8Array(height * (width + 1)); // each behind a byte that says: no filter
-  for (let y = 0; y < height; y++) rows.set(mask.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  const packed = await through(rows, new CompressionStream("deflate"));
-  return new Blob(
-    [Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), chunk("IHDR", head), chunk("PLTE", palette), chunk("IDAT", packed), chunk("IEND", new Uint8Array())],
-    { type: "image/png" },
-  );
-}
-
 // -- showing --------------------------------------------------------------------------------------
 
-// Draws some of a mask in colours, onto a canvas of the photo's size; the background stays clear.
-function paint(side, area) {
-  const { mask, painted } = side, width = painted.width;
-  const { left, top, right, bottom } = area;
-  if (right <= left || bottom <= top) return;
-  const picture = new ImageData(right - left, bottom - top);
-  const words = new Uint32Array(picture.data.buffer), little = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
-  const colours = Uint32Array.from({ length: 256 }, (_, n) => {
-    const hidden = n === 0 || (n >= side.classes.length && n !== UNLABELLED) || shown.get(side.classes[n]?.name) === false;
-    const [red, green, blue] = colourOf(n, side.classes);
-    if (hidden) return 0;
-    return little ? ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0 : ((red << 24) | (green << 16) | (blue << 8) | 255) >>> 0;
-  });
-  let to = 0;
-  for (let y = top; y < bottom; y++)
-    for (let x = left, at = y * width + left; x < right; x++) words[to++] = colours[mask[at++]];
-  painted.getContext("2d").putImageData(picture, left, top);
-}
-
-const whole = () => ({ left: 0, top: 0, right: current.width, bottom: current.height });
-
-function repaint(area = whole()) {
+function repaint(area = wholeOf(current)) {
   if (!current) return;
   if (current.mask) paint(current, area);
-  if (current.other?.mask && area.right - area.left === current.width) paint(current.other, whole());
+  if (current.other?.mask && area.right - area.left === current.width) paint(current.other, wholeOf(current));
   draw();
 }
 
@@ -261,12 +190,6 @@ function listClasses() {
   $("classes").replaceChildren(...rows);
 }
 $("classes").addEventListener("change", (event) => { if (event.target.name === "class") active = Number(event.target.value); });
-
-function count(mask) {
-  const counts = new Float64Array(256);
-  for (let at = 0; at < mask.length; at++) counts[mask[at]]++;
-  return counts;
-}
 
 // The shares of the classes, as text for eyes and for screen readers.
 function describe() {
@@ -792,21 +715,9 @@ async function save() {
   refresh();
 }
 
-function hand(name, blob) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-const stem = () => current.name.replace(/\.[^.]*$/, "");
-$("download").addEventListener("click", async () => { if (current?.mask) hand(`${stem()}_mask.png`, await fileOf(current)); });
+$("download").addEventListener("click", async () => { if (current?.mask) hand(`${stem(current)}_mask.png`, await fileOf(current)); });
 $("download-overlay").addEventListener("click", async () => {
-  if (!current) return;
-  const canvas = new OffscreenCanvas(current.width, current.height), context = canvas.getContext("2d");
-  context.drawImage(current.bitmap, 0, 0);
-  context.globalAlpha = $("opacity").value / 100;
-  if (current.painted) context.drawImage(current.painted, 0, 0);
-  hand(`${stem()}_overlay.png`, await canvas.convertToBlob({ type: "image/png" }));
+  if (current) hand(`${stem(current)}_overlay.png`, await overlayOf(current, $("opacity").value / 100));
 });
 
 // -- wiring ---------------------------------------------------------------------------------------------
