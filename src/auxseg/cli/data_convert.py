@@ -31,6 +31,12 @@ def data_convert(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--ignore-index", type=int | None, help="the value of masks that means not labelled"
     )
+    parser.add_argument(
+        "--folder-classes",
+        action="store_true",
+        help="the class of a photo, which labels.csv keeps, is the folder that it lies in "
+        "(cats/1.jpg)",
+    )
     parsed = parser.parse(arguments)
     check_ignore_index(parsed.ignore_index)
     classes: tuple[str, ...] = ()
@@ -41,7 +47,7 @@ def data_convert(arguments: Sequence[str]) -> int:
         classes, palette = read_palette(Path(parsed.palette).expanduser())
     if parsed.classes is not None:
         classes = read_classes(Path(parsed.classes).expanduser())
-    options = Options(classes, palette, parsed.ignore_index)
+    options = Options(classes, palette, parsed.ignore_index, parsed.folder_classes)
     done = convert(Path(parsed.source), Path(parsed.out), parsed.format, options)
     for line in done.journal.printed():
         print(line)

@@ -278,6 +278,30 @@ def test_options_without_use_are_refused(options: Options, words: str, tmp_path:
         convert(tmp_path / "s", tmp_path / "out", options=options)
 
 
+def test_folders_that_are_classes(tmp_path: Path) -> None:
+    """Beside a folder of photos of any, with equal names in two folders."""
+    for name in ("train/cats/1", "train/dogs/1", "val/cats/2", "val/images/3"):
+        path = tmp_path / "s" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sources.photo(0)).save(path)
+        Image.fromarray(sources.mask(0)).save(path.with_name(f"{path.stem}_mask.png"))
+    without = convert(tmp_path / "s", tmp_path / "without")
+    assert without.photos == 4
+    assert "label" not in (without.out / "labels.csv").read_text().splitlines()[0]
+    options = Options(folder_classes=True)
+    done = convert(tmp_path / "s", tmp_path / "out", options=options)
+    table = (done.out / "labels.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0] == "image,label,split"
+    assert sorted(row.partition(",")[2] for row in table[1:]) == sorted(
+        ["cats,train", "dogs,train", "cats,val", ",val"]
+    )
+    assert any("3 of 4 photos; cats, dogs" in line for line in done.journal.printed())
+    flat = with_values(tmp_path / "flat", 0, 255, 0)
+    with pytest.raises(UsageError, match="--folder-classes: no photo lies in a folder"):
+        convert(flat, tmp_path / "none", options=options)
+    assert not (tmp_path / "none").exists()
+
+
 def test_voc_s_colours_without_indices(tmp_path: Path) -> None:
     from auxseg.data.formats.voc import voc_colours
 

@@ -82,11 +82,13 @@ class Options:
         classes: the classes' names in the order wanted; empty for the source's own.
         palette: colour → class index, for masks in colours; None for the source's own.
         ignore_index: the value of masks of indices that means "not labelled".
+        folder_classes: whether the folder that a photo lies in is its class.
     """
 
     classes: tuple[str, ...] = ()
     palette: Mapping[tuple[int, int, int], int] | None = field(default=None)
     ignore_index: int | None = None
+    folder_classes: bool = False
 
 
 class Format(ABC):

@@ -17,6 +17,7 @@ from auxseg.data.formats.files import files_below
 from auxseg.data.formats.frames import Frame
 from auxseg.data.formats.indices import Indices
 from auxseg.data.formats.journal import JOURNAL_FILE, Journal
+from auxseg.data.formats.pairs import folder_class
 from auxseg.data.formats.recognise import recognise
 from auxseg.data.formats.table import Written, own_rows, write_table
 from auxseg.data.threads import in_threads
@@ -79,7 +80,7 @@ def convert(
     _tell_unread(source, journal)
     beside = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        written = _write(beside, source, read, journal)
+        written = _write(beside, source, read, options, journal)
         if out.exists():
             out.rmdir()
         os.replace(beside, out)
@@ -95,7 +96,9 @@ def convert(
     )
 
 
-def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[Written]:
+def _write(
+    out: Path, source: Path, read: Source, options: Options, journal: Journal
+) -> list[Written]:
     for folder in ("images", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = _names([item.name for item in read.items], journal)
@@ -105,11 +108,14 @@ def _write(out: Path, source: Path, read: Source, journal: Journal) -> list[Writ
     for one in journals:
         journal.take(one)
     rows = own_rows(source / "labels.csv", read.items, journal)
+    folders = [folder_class(item.name) if options.folder_classes else None for item in read.items]
     written = [
-        one if row is None else replace(one, part=row.part or one.part, row=row)
-        for one, row in zip(results, rows, strict=True)
+        replace(one, part=one.part if row is None else row.part or one.part, row=row, folder=folder)
+        for one, row, folder in zip(results, rows, folders, strict=True)
         if one is not None
     ]
+    if options.folder_classes:
+        _tell_folders(written, journal)
     if not written:
         raise DataError(f"{source}: no photo can be read{_first_unreadable(journal)}")
     if not any(one.has_mask for one in written):
@@ -187,6 +193,19 @@ def _renamed(path: Path, name: str, journal: Journal) -> None:
     about = journal.about(path.as_posix())
     about.repaired("a photo's name that another one has, too", f"now {name}")
     journal.take(about)
+
+
+def _tell_folders(written: Sequence[Written], journal: Journal) -> None:
+    """Of how many photos the folder says the class."""
+    found = sorted({one.folder for one in written if one.folder is not None})
+    if not found:
+        raise UsageError("--folder-classes: no photo lies in a folder that could be a class")
+    count = sum(one.folder is not None for one in written)
+    shown = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
+    journal.decided(
+        "the class of a photo is the folder that it lies in",
+        f"{count} of {len(written)} photos; {shown}",
+    )
 
 
 def _tell_unread(source: Path, journal: Journal) -> None:

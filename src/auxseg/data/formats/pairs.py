@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from auxseg.data.files import IMAGE_ENDINGS, is_image
 from auxseg.data.formats.files import agree, files_below, part_of
@@ -26,6 +26,18 @@ _PHOTO_FOLDERS = frozenset(
 #: What a mask's name has behind its photo's, after a sign.
 _ENDINGS = ("mask", "masks", "label", "labels", "seg", "segmentation", "gt", "groundtruth")
 _SIGNS = "_-. "
+
+
+def folder_class(photo: PurePath) -> str | None:
+    """The class that a photo's folder says; None of a folder that holds photos of any.
+
+    Args:
+        photo: its path in the source.
+    """
+    folder = photo.parent.name
+    if not folder or folder.lower() in _PHOTO_FOLDERS or part_of(PurePath(folder)) is not None:
+        return None
+    return folder
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ class Written:
     Attributes:
         objects: None where the format tells none apart.
         row: what the source's own labels.csv says, which comes before the objects.
+        folder: the class that the photo's folder says, which comes before the objects as well.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Written:
     ignored: bool = False
     objects: tuple[Object, ...] | None = None
     row: Row | None = None
+    folder: str | None = None
 
 
 def own_rows(path: Path, items: Sequence[Item], journal: Journal) -> list[Row | None]:
@@ -68,7 +70,11 @@ def write_table(path: Path, written: Sequence[Written], journal: Journal) -> Non
     columns: dict[str, list[str]] = {}
     if len(told) > 1:
         columns["label"] = [label or "" for label in labels]
-        several = sum(len({o.name for o in one.objects}) > 1 for one in written if one.objects)
+        several = sum(
+            len({o.name for o in one.objects}) > 1
+            for one, label in zip(written, labels, strict=True)
+            if one.objects and label is None
+        )
         if several:
             journal.left_out(
                 "the class of a photo: it holds things of several", f"{several} photos"
@@ -98,6 +104,8 @@ def _label(one: Written) -> str | None:
     """The class of all things in a photo; None where there are none or several."""
     if one.row is not None and one.row.label is not None:
         return one.row.label
+    if one.folder is not None:
+        return one.folder
     names = {found.name for found in one.objects or ()}
     return names.pop() if len(names) == 1 else None
 
