@@ -157,7 +157,16 @@ def test_caches_are_listed_and_pruned(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "0 caches" in auxseg("data", "cache", "--prune").succeeded().out
     outcome = auxseg("data", "cache", "--prune", "--older-than", "0").succeeded()
     assert "removed" in outcome.out
-    assert "0 caches" in auxseg("data", "cache").succeeded().out
+    assert auxseg("data", "cache").succeeded().out.startswith("0 caches")
+    written = tmp_path / "cache" / "torch" / "0123" / "images" / "a.png"
+    written.parent.mkdir(parents=True)
+    written.write_bytes(bytes(3_000_000))
+    for line in ((), ("--prune", "--older-than", "0")):
+        said = auxseg("data", "cache", *line).succeeded().out.splitlines()[-1]
+        assert said.startswith(
+            f"datasets of PyTorch as folders: 1, 3 MB in {tmp_path / 'cache' / 'torch'}"
+        )
+    assert written.is_file()
     auxseg("data", "cache", "--older-than", "0").failed(2, "--prune")
 
 

@@ -131,7 +131,7 @@ def data_prepare(arguments: Sequence[str]) -> int:
 
 def data_cache(arguments: Sequence[str]) -> int:
     """list the caches of decoded images, or remove old ones"""
-    from auxseg.data.stored import cache_root, prune, stored
+    from auxseg.data.stored import cache_root, prune, stored, written_datasets
 
     parser = verb_parser("data cache", data_cache, "auxseg data cache --prune --older-than 7")
     parser.add_argument(
@@ -156,4 +156,10 @@ def data_cache(arguments: Sequence[str]) -> int:
         )
     what = "removed" if parsed.prune else f"in {cache_root(place)}"
     print(f"{len(found)} caches, {sum(one.bytes for one in found) / 1e9:.2f} GB {what}")
+    where, count, size = written_datasets(place)
+    if count:
+        print(
+            f"datasets of PyTorch as folders: {count}, {size / 1e6:.0f} MB in {where}; their runs "
+            "read them, so they are not removed here"
+        )
     return 0

@@ -68,6 +68,17 @@ def stored(cache_dir: Path | None = None) -> list[Stored]:
     return sorted(found, key=lambda one: one.used)
 
 
+def written_datasets(cache_dir: Path | None = None) -> tuple[Path, int, int]:
+    """Datasets of PyTorch that were written as folders: where, how many, and their bytes.
+
+    They are no caches: runs that were trained on them read them when they are evaluated.
+    """
+    place = cache_root(cache_dir) / "torch"
+    folders = [folder for folder in place.glob("*") if folder.is_dir()]
+    size = sum(file.stat().st_size for folder in folders for file in folder.rglob("*"))
+    return place, len(folders), size
+
+
 def prune(older_than: float, cache_dir: Path | None = None) -> list[Stored]:
     """Removes the caches that were not opened for so many days; returns them.
 
