@@ -296,6 +296,15 @@ def test_unsaved_changes_are_asked_about(page: Any) -> None:
 
 
 @pytest.mark.thorough
+def test_photos_are_found_by_name(page: Any) -> None:
+    page.get_by_label("Find photos by name").fill("LARGE")
+    expect(page.locator("#photos button:visible")).to_have_count(1)
+    open_photo(page, "large.jpg")
+    page.get_by_label("Find photos by name").fill("")
+    expect(page.locator("#photos button:visible")).to_have_count(7)
+
+
+@pytest.mark.thorough
 def test_next_goes_through_all_photos_without_a_mask(page: Any) -> None:
     chosen = page.locator("#photos button[aria-current=true]")
     seen = [""]

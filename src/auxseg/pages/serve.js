@@ -261,6 +261,7 @@ function tell() {
   if (said.box) parts.push("a box");
   if (said.uncertainty !== undefined) parts.push(`uncertainty ${said.uncertainty.toFixed(3)}`);
   if (current.from === "saved") parts.push("the mask in the folder");
+  else if (current.mask && current.counts[0] === current.mask.length) parts.push("the network finds nothing but background");
   $("found").textContent = parts.join(", ");
   say(`${name}: ${width} × ${height} pixels.${current.note ? ` ${current.note}` : ""}`);
 }
@@ -377,10 +378,19 @@ function listPhotos() {
     if (focused) $("photos").querySelector(`[data-key="${focused}"]`)?.focus();
   }
   $("gallery").hidden = !rows.length;
+  find();
   const bare = listed.filter((one) => !one.has_mask), known = bare.filter((one) => one.uncertainty !== null);
   $("progress").textContent = listed.length ? `(${listed.length - bare.length} of ${listed.length} have a mask; ${known.length} of ${bare.length} ranked)` : "";
   return rows;
 }
+
+// Hides the photos whose name lacks what is searched for.
+function find() {
+  const wanted = $("search").value.trim().toLowerCase();
+  for (const button of $("photos").querySelectorAll("button"))
+    button.parentElement.hidden = !button.firstChild.textContent.toLowerCase().includes(wanted);
+}
+
 $("photos").addEventListener("click", (event) => {
   const key = event.target.closest("button")?.dataset.key, row = rowsOfPhotos().find((one) => one.key === key);
   if (row) open(row);
@@ -724,6 +734,7 @@ $("download-overlay").addEventListener("click", async () => {
 
 $("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
 $("opacity").addEventListener("input", draw);
+$("search").addEventListener("input", find);
 $("width").addEventListener("input", () => { widened = true; setWidth($("width").value); });
 $("closer").addEventListener("click", () => zoom(1.25));
 $("farther").addEventListener("click", () => zoom(0.8));
