@@ -22,7 +22,10 @@ def main() -> None:
     given = parser.parse_args()
 
     session = onnxruntime.InferenceSession(given.model)
-    photo = ImageOps.exif_transpose(Image.open(given.photo)).convert("RGB")
+    photo = ImageOps.exif_transpose(Image.open(given.photo))
+    if photo.mode.startswith("I"):  # 16 bits of grey, which convert() would clip
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+    photo = photo.convert("RGB")
     (masks,) = session.run(["mask"], {"photo": np.asarray(photo)[None]})
     Image.fromarray(masks[0]).save(given.out)
 

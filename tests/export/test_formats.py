@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import onnx
@@ -81,6 +82,13 @@ def test_files_that_take_photos_answer_as_their_network_does(fit: str) -> None:
     ]
     shape = [one.dim_param for one in said.type.tensor_type.shape.dim]
     assert shape == ["batch", "height", "width"]
+    grey = torch.randint(0, 256, (1, 40, 50, 1), dtype=torch.uint8)
+    for run, channels in product(files, (2, 3, 4)):
+        found, expected = run(grey), run(grey.expand(-1, -1, -1, channels).contiguous())
+        np.testing.assert_array_equal(found["mask"], expected["mask"])
+    for run, layout in product(files, ((1, 3, 40, 50), (1, 40, 50, 5))):
+        with pytest.raises(Exception, match=r"(?i)out of|guard|bounds"):
+            run(torch.zeros(layout, dtype=torch.uint8))
     for size in ((1, 32, 32, 3), (3, 45, 70, 4), (2, 90, 20, 3), (1, 1, 1, 3), (1, 200, 300, 3)):
         draw = torch.Generator().manual_seed(3)
         photos = torch.randint(0, 256, size, generator=draw, dtype=torch.uint8)

@@ -74,8 +74,10 @@ def test_a_picture_of_the_network_s_size_stays_as_it_is(
 ) -> None:
     array = photo(SIZE, SIZE)
     assert (picture(networks[fit], array) == array).all()
-    four = np.dstack([array, np.full((SIZE, SIZE), 7, np.uint8)])
-    assert (picture(networks[fit], four) == array).all()
+    alpha = np.full((SIZE, SIZE), 7, np.uint8)
+    assert (picture(networks[fit], np.dstack([array, alpha])) == array).all()
+    for grey in (array[..., :1], np.dstack([array[..., 0], alpha])):
+        assert (picture(networks[fit], grey) == array[..., :1]).all()
 
 
 def part(raw: Tensor, fit: Fit, height: int, width: int) -> Tensor:

@@ -63,11 +63,13 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_inside_ends_the_element_it_lies_in() -> None:
     found = page("a <b> {{wasm}}", ABOUT, b"model", PARTS)
     assert "<title>a &lt;b&gt; {{wasm}}</title>" in found
-    assert found.count("</script>") == len(re.findall("<script", found)) == 7
+    assert found.count("</script>") == len(re.findall("<script", found)) == 8
     (about,) = re.findall(r'id="about">(.*)</script>', found)
     assert json.loads(about)["classes"]["mask"] == ABOUT["classes"]["mask"]
     assert json.loads(about)["colours"] == ["#000000", "#008cff"]
     assert "Average IoU on its validation photos" in about
+    eight = {**ABOUT, "int8": {"iou_int8": 0.25, "iou_fp32": 0.5}}
+    assert "0.250" in page("a", eight, b"model", PARTS)
     assert not re.search(r"(src|href)=[\"']?(https?:|//)", found)
 
 
@@ -116,12 +118,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield out
 
 
-def test_what_cannot_be_is_said_and_leaves_nothing(run: Path, known: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_and_leaves_nothing(
+    run: Path, known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="mine is there already"):
         export_web(RunDirectory(run), mine, runtime=known)
+    monkeypatch.chdir(mine)
+    with pytest.raises(UsageError, match="is the folder that you are in"):
+        export_web(RunDirectory(run), Path(), runtime=known)
+    with pytest.raises(UsageError, match=r"--out: 'bad\\udcff' is not UTF-8"):
+        export_web(RunDirectory(run), tmp_path / "bad\udcff", runtime=known)
     with pytest.raises(UsageError, match="--format web: shows masks"):
         export_web(RunDirectory(run), tmp_path / "out", tasks=("bbox",), runtime=known)
     with pytest.raises(UsageError, match="no output 'depth'"):
@@ -179,6 +188,12 @@ def choose(opened: Any, *paths: Path) -> None:
     expect(opened.locator("#status")).to_contain_text(" pixels", timeout=30_000)
 
 
+def set_opacity(opened: Any, percent: int) -> None:
+    opened.locator("#opacity").evaluate(
+        "(one, to) => { one.value = to; one.dispatchEvent(new Event('input')); }", percent
+    )
+
+
 def mask_of(opened: Any) -> Image.Image:
     with opened.expect_download() as got:
         opened.get_by_role("button", name="Download mask").click()
@@ -212,6 +227,7 @@ def test_masks_are_those_of_predict(opened: Any, run: Path, tmp_path: Path) -> N
         assert expected.label is not None
         said = opened.locator("#found").text_content()
         assert said == f"class {expected.label} ({round(100 * (expected.probability or 0))} %)"
+        assert said in (opened.locator("#status").text_content() or "")
         share = f"{100 * (expected.mask == 1).mean():.1f} %"
         if name.endswith("png"):
             assert opened.locator("#classes .share").nth(1).text_content() == share
@@ -233,9 +249,7 @@ def test_opacity_classes_and_errors(opened: Any, tmp_path: Path) -> None:
     expect(opened.locator("#stage")).to_have_attribute("aria-label", re.compile("0.png: animal"))
     seen = [pixels()]
     for opacity in (0, 100):
-        opened.locator("#opacity").evaluate(
-            "(one, to) => { one.value = to; one.dispatchEvent(new Event('input')); }", opacity
-        )
+        set_opacity(opened, opacity)
         seen.append(pixels())
     opened.locator("#classes").get_by_label("animal").uncheck()
     seen.append(pixels())
@@ -245,8 +259,76 @@ def test_opacity_classes_and_errors(opened: Any, tmp_path: Path) -> None:
     expect(opened.locator("#status")).to_contain_text("1.png: 80 × 60 pixels")
     (tmp_path / "none.png").write_bytes(b"no photo")
     opened.locator("#files").set_input_files(str(tmp_path / "none.png"))
-    expect(opened.locator("#error")).to_contain_text("none.png: is no photo")
+    error = opened.locator("#error")
+    expect(error).to_contain_text("none.png: this browser cannot read it as a photo")
+    # What is still shown is named, and marked in the list.
     expect(opened.locator("#stage")).to_have_attribute("aria-label", re.compile("1.png"))
+    expect(opened.locator("#status")).to_contain_text("1.png: 80 × 60 pixels")
+    expect(opened.locator("#photos [aria-current=true]")).to_have_text("1.png")
+    opened.locator("#files").set_input_files(str(tmp_path / "0.png"))
+    expect(opened.locator("#status")).to_contain_text("0.png: 80 × 60 pixels")
+    expect(opened.locator("#photos button")).to_have_count(3)
+
+
+@pytest.mark.thorough
+def test_nothing_of_the_photo_before_shines_through(opened: Any, tmp_path: Path) -> None:
+    """A photo whose right half is transparent, which is black to the network, too."""
+    half = np.dstack([np.asarray(colours(60, 80, 0)), np.full((60, 80), 255, np.uint8)])
+    half[:, 40:, 3] = 0
+    Image.fromarray(half).save(tmp_path / "half.png")
+    Image.new("RGB", (80, 60), (250, 250, 250)).save(tmp_path / "white.png")
+
+    def stage() -> list[int]:
+        code = "one => [...one.getContext('2d').getImageData(70, 30, 1, 1).data]"
+        return list(opened.locator("#stage").evaluate(code))
+
+    set_opacity(opened, 0)
+    choose(opened, tmp_path / "white.png")
+    assert stage()[0] > 200
+    choose(opened, tmp_path / "half.png")
+    assert stage() == [0, 0, 0, 255]
+    set_opacity(opened, 0)
+    assert stage() == [0, 0, 0, 255]
+
+
+@pytest.mark.thorough
+def test_a_picture_too_long_for_a_canvas_is_read_smaller(opened: Any, tmp_path: Path) -> None:
+    colours(20, 70_000, 0).save(tmp_path / "long.png")
+    choose(opened, tmp_path / "long.png")
+    assert "16384 × 4 pixels (read smaller than it is)" in opened.locator("#status").text_content()
+    assert "nothing but background" not in opened.locator("#status").text_content()
+
+
+@pytest.mark.thorough
+def test_the_downloaded_picture_has_mask_and_box(opened: Any, tmp_path: Path) -> None:
+    colours(60, 80, 0).save(tmp_path / "a.png")
+    choose(opened, tmp_path / "a.png")
+    with opened.expect_download() as got:
+        opened.get_by_role("button", name="Download picture").click()
+    picture = np.asarray(Image.open(got.value.path()).convert("RGB")).astype(int)
+    assert got.value.suggested_filename == "a_overlay.png"
+    assert (np.abs(picture - (216, 30, 63)).max(axis=2) <= 2).any()
+
+
+@pytest.mark.thorough
+def test_photos_dropped_while_the_network_loads_wait(made: Path, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    colours(60, 80, 0).save(tmp_path / "early.png")
+    content = list((tmp_path / "early.png").read_bytes())
+    with chromium() as browser:
+        shown = browser.new_page()
+        shown.goto((made / "index.html").as_uri(), wait_until="commit")
+        shown.wait_for_function("() => document.body !== null && document.scripts.length > 0")
+        shown.evaluate(
+            """bytes => {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(bytes)], "early.png"));
+                dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+            }""",
+            content,
+        )
+        expect(shown.locator("#status")).to_contain_text("early.png: 80 × 60", timeout=30_000)
 
 
 @pytest.mark.thorough
@@ -265,6 +347,11 @@ def test_what_lies_beside_the_page(made: Path) -> None:
     assert sorted(path.name for path in made.iterdir()) == [
         *("LICENCE-onnxruntime.txt", "index.html", "labels.json", "model.onnx")
     ]
+    for file in made.iterdir():
+        assert str(Path(auxseg.__file__).parent).encode() not in file.read_bytes(), file.name
+    photo = np.asarray(colours(50, 70, 0))
+    one, other = (auxseg.load(path).predict(photo).mask for path in (made, made / "model.onnx"))
+    np.testing.assert_array_equal(one, other)
     labels = json.loads((made / "labels.json").read_text(encoding="utf-8"))
     assert labels["classes"]["mask"] == ["background", "animal"]
     assert labels["answers"]["segmentation"] == "mask"

@@ -106,6 +106,17 @@ def test_load_takes_a_file(all_tasks: Path, trained: Path) -> None:
     assert (found.label, found.box) == (expected.label, pytest.approx(expected.box, abs=0.05))
 
 
+def test_nothing_of_the_machine_is_in_a_file(all_tasks: Path, program: Path) -> None:
+    """Exporters note for every node the file and line that it comes from."""
+    for file in (all_tasks, program):
+        content = file.read_bytes()
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                content = b"".join(archive.read(name) for name in archive.namelist())
+        for folder in (Path(package.__file__).parent, Path(torch.__file__).parent, Path.home()):
+            assert str(folder).encode() not in content, file.name
+
+
 def test_metadata(trained: Path, all_tasks: Path, program: Path) -> None:
     said, config = metadata(all_tasks), runs.config(trained)
     assert said["auxseg"] == config["version"]
@@ -176,7 +187,7 @@ def test_int8_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
     [
         (("--tasks", "segmentation,depth"), ("--tasks", "'depth'", "bbox")),
         (("--tasks", "bbox,bbox"), ("--tasks", "twice")),
-        (("--format", "tflite"), ("--format", "'tflite'", "onnx, torch")),
+        (("--format", "tflite"), ("--format", "'tflite'", "onnx, torch, hub, web")),
         (("--format", "torch"), ("--out", ".pt2")),
         (("--int8", "--tasks", "bbox"), ("--int8", "segmentation")),
         (("--input", "film"), ("--input", "'film'", "photo, picture")),

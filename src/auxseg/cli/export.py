@@ -32,7 +32,7 @@ def export(arguments: Sequence[str]) -> int:
         default="onnx",
         help=f"{', '.join(FORMATS)} (a program of torch.export, NAME.pt2), hub (a folder with "
         "config.json, model.safetensors and a card, which auxseg.load takes) or web (a folder with "
-        "a page that predicts in any browser, without a server)",
+        "a page that predicts in a browser, without a server)",
     )
     parser.add_argument(
         "--tasks",
@@ -62,6 +62,11 @@ def export(arguments: Sequence[str]) -> int:
         help="web: onnxruntime-web as npm's registry has it (.tgz), where there is no network",
     )
     parsed = parser.parse(arguments)
+    formats = (*FORMATS, HUB, WEB)
+    if parsed.format not in formats:
+        raise UsageError(
+            f"--format: {parsed.format!r} is unknown; allowed are {', '.join(formats)}"
+        )
     if parsed.format == HUB:
         return _to_hub(parsed)
     if parsed.format == WEB:
@@ -99,11 +104,12 @@ def _to_hub(parsed: argparse.Namespace) -> int:
 
 def _to_web(parsed: argparse.Namespace) -> int:
     """A page with the network in it."""
+    from auxseg.export.export import PHOTO
     from auxseg.export.web import export_web
     from auxseg.runs.directory import RunDirectory
 
-    if parsed.input:
-        raise UsageError("--input: has no effect with --format web, whose page has photos")
+    if parsed.input not in (None, PHOTO):
+        raise UsageError("--input: with --format web the network takes photos")
     runtime = None if parsed.runtime is None else Path(parsed.runtime).expanduser()
     found = export_web(
         RunDirectory(parsed.run),
@@ -115,7 +121,8 @@ def _to_web(parsed: argparse.Namespace) -> int:
         say=print,
     )
     print(_describe(found))
-    print(f"next: open {found.path} in a browser; that one file is all that others need")
+    page = shlex.quote(str(found.path))
+    print(f"next: open {page} in a browser; that one file is all that others need")
     return 0
 
 

@@ -17,7 +17,7 @@ from auxseg.export.metadata import describe
 from auxseg.export.network import ShippedNetwork, Traceable
 from auxseg.export.photo import PhotoNetwork
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import check_folder, replacing
+from auxseg.runs.files import check_folder, check_name, replacing
 from auxseg.runs.network import load_model
 
 __all__ = ["FORMATS", "Exported", "export"]
@@ -88,6 +88,7 @@ def export(
     input = input or (PHOTO if fit.WHOLE else PICTURE)
     names = tuple(tasks) or config.tasks.names[:1]
     known = answering(make_tasks(config, classes))
+    check_name(out)
     _check(out, format, names, list(known), int8)
     _check_input(input, fit)
     model, _ = load_model(run, config, classes)
@@ -119,6 +120,15 @@ def export(
     )
 
 
+def check_tasks(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raises :class:`UsageError` for a task that the run has no output of."""
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--tasks: the run has no output {name!r}; its outputs are {', '.join(known)}"
+            )
+
+
 def _check_input(input: str, fit: Fit) -> None:
     if input not in (PHOTO, PICTURE):
         raise UsageError(f"--input: {input!r} is unknown; allowed are {PHOTO}, {PICTURE}")
@@ -133,11 +143,7 @@ def _check(out: Path, format: str, names: Sequence[str], known: Sequence[str], i
     """Raises :class:`UsageError` for what cannot be exported, before anything is computed."""
     if format not in FORMATS:
         raise UsageError(f"--format: {format!r} is unknown; allowed are {', '.join(FORMATS)}")
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"--tasks: the run has no output {name!r}; its outputs are {', '.join(known)}"
-            )
+    check_tasks(names, known)
     if out.suffix != ENDINGS[format]:
         raise UsageError(f"--out: {out} has to end in {ENDINGS[format]} for --format {format}")
     if out.is_dir():

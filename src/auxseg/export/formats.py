@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from auxseg.errors import AuxsegError, UsageError, first_line
 from auxseg.export.metadata import as_text
@@ -26,8 +27,8 @@ AXES = {
     "image": {0: "batch", 2: "height", 3: "width"},
     "photo": {0: "batch", 1: "height", 2: "width", 3: "channels"},
 }
-#: Photos are RGB or RGBA.
-CHANNELS = {"min": 3, "max": 4}
+#: Photos are grey or in colours, with a channel of transparency or without.
+CHANNELS = {"min": 1, "max": 4}
 
 
 def trace(network: Traceable) -> ExportedProgram:
@@ -38,9 +39,13 @@ def trace(network: Traceable) -> ExportedProgram:
         for axis, name in names.items()
     }
     with torch.no_grad(), quiet():
-        return torch.export.export(
+        program = torch.export.export(
             network, (network.example(),), dynamic_shapes={network.INPUT: sizes}
         )
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # it names the folders of this machine
+    return program
 
 
 def torch_bytes(program: ExportedProgram, metadata: str) -> bytes:
@@ -67,8 +72,12 @@ def onnx_bytes(program: ExportedProgram, metadata: str) -> bytes:
 
 
 def with_metadata(model: Any, metadata: str) -> Any:
-    """An ``onnx.ModelProto`` with the metadata as a property, in place of others."""
-    del model.metadata_props[:]
+    """An ``onnx.ModelProto`` with the metadata as its only property: exporters note where each node
+    comes from, in folders of this machine."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
     entry = model.metadata_props.add()
     entry.key, entry.value = PROPERTY, metadata
     return model
@@ -94,14 +103,14 @@ def _named_axes(model: Any) -> Any:
     return model
 
 
-def need_onnx() -> None:
+def need_onnx(wanted: str = "--format onnx") -> None:
     """Raises :class:`UsageError` unless everything that writes and checks ONNX is installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"--format onnx: needs {error.name}: pip install auxseg[export]") from None
+        raise UsageError(f"{wanted}: needs {error.name}: pip install auxseg[export]") from None
 
 
 @contextmanager

@@ -88,7 +88,8 @@ def _input(network: Traceable) -> dict[str, Any]:
             "name": network.INPUT,
             "dtype": "uint8",
             "layout": "NHWC",
-            "colours": "RGB, or RGBA, whose fourth channel is ignored",
+            "colours": "by the number of channels: grey, grey and alpha, RGB, RGBA; alpha is "
+            "ignored",
             "range": [0, 255],
             "sizes": "any",
         }

@@ -39,7 +39,7 @@ class PhotoNetwork(Traceable):
         return torch.randint(0, 256, (2, 70, 90, 4), dtype=torch.uint8)
 
     def forward(self, photo: Tensor) -> dict[str, Tensor]:
-        """uint8 (N, H, W, 3), RGB, or (N, H, W, 4), whose fourth is ignored, → by name:
+        """uint8 (N, H, W, C), grey, grey and alpha, RGB or RGBA (alpha is ignored) → by name:
 
         answers for the photo (:mod:`auxseg.export.answers`), of those tasks that have one, and each
         task's raw output, (N, K, S, S) or (N, K).
@@ -59,7 +59,11 @@ class PhotoNetwork(Traceable):
     def picture(self, photo: Tensor, rows: Side, columns: Side) -> Tensor:
         """What the network is shown, (N, 3, S, S), whole numbers from 0 to 255."""
         dtype = next(self.network.parameters()).dtype
-        colours = photo.index_select(3, torch.arange(3)).permute(0, 3, 1, 2).to(dtype)
+        # Where red, green and blue lie: of 1 or 2 channels in the first. Of more than 4, such as
+        # the width of a photo whose channels come first, the lookup fails: ONNX checks no sizes.
+        apart = torch.tensor([0, 0, 0, 1, 1])
+        channels = torch.arange(3) * apart[torch.scalar_tensor(photo.shape[3], dtype=torch.int64)]
+        colours = photo.index_select(3, channels).permute(0, 3, 1, 2).to(dtype)
         found = shrunk(colours, rows, columns)
         if not isinstance(self.fit, Letterbox):
             return found

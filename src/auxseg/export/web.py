@@ -13,19 +13,21 @@ from typing import Any
 
 import torch
 
+from auxseg.assembly import answering, make_tasks
 from auxseg.data.fits import Tile
 from auxseg.errors import UsageError
-from auxseg.export.export import PHOTO, Exported, export
+from auxseg.export.export import PHOTO, Exported, check_tasks, export
 from auxseg.export.formats import need_onnx
 from auxseg.export.runtime import FACTORY, LICENCE, SCRIPT, VERSION, WASM, web_runtime
 from auxseg.pages import PAGES
 from auxseg.palette import class_colours
 from auxseg.predict import open_exported
+from auxseg.predict.exported import WEB_NETWORK
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.files import appearing, write_text
 from auxseg.tasks.segmentation import Segmentation
 
-PAGE, MODEL, LABELS, LICENCES = "index.html", "model.onnx", "labels.json", "LICENCE-onnxruntime.txt"
+PAGE, LABELS, LICENCES = "index.html", "labels.json", "LICENCE-onnxruntime.txt"
 
 
 def export_web(
@@ -53,23 +55,24 @@ def export_web(
         UsageError: the folder holds something else, or the run is none that a page can show.
         DataError: no run, one without weights, no runtime, or the folder cannot be written.
     """
-    config, _ = run.read_config()
+    config, classes = run.read_config()
     if config.data.fit == Tile.NAME:
         raise UsageError("--format web: the run sees photos by tiles, which a page does not cut")
     names = tuple(tasks) or config.tasks.names[:1]
     if Segmentation.NAME not in names:
         raise UsageError("--format web: shows masks; add segmentation to --tasks")
-    need_onnx()
+    check_tasks(names, list(answering(make_tasks(config, classes))))
+    need_onnx("--format web")
     with appearing(out) as folder:
         parts = web_runtime(runtime)
         done = export(
-            run.path, folder / MODEL, tasks=names, input=PHOTO, int8=int8, root=root, say=say
+            run.path, folder / WEB_NETWORK, tasks=names, input=PHOTO, int8=int8, root=root, say=say
         )
-        about = open_exported(folder / MODEL, torch.device("cpu")).metadata.content
+        about = open_exported(folder / WEB_NETWORK, torch.device("cpu")).metadata.content
         write_text(folder / LABELS, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
         write_text(folder / LICENCES, LICENCE.format(version=VERSION))
         title = out.resolve().name
-        write_text(folder / PAGE, page(title, about, (folder / MODEL).read_bytes(), parts))
+        write_text(folder / PAGE, page(title, about, (folder / WEB_NETWORK).read_bytes(), parts))
         size = (folder / PAGE).stat().st_size
     return Exported(
         out / PAGE,
@@ -114,6 +117,9 @@ def _details(about: dict[str, Any]) -> list[tuple[str, str]]:
         ("Runs by", f"onnxruntime-web {VERSION} (MIT licence, Microsoft Corporation)"),
     ]
     iou = about["validation"].get(f"{Segmentation.NAME}/iou")
+    if "int8" in about:
+        iou = about["int8"]["iou_int8"]
+        said.insert(1, ("Numbers", f"8 bits; in 32 bits IoU {about['int8']['iou_fp32']:.3f}"))
     if isinstance(iou, float):
         said.insert(1, ("Average IoU on its validation photos", f"{iou:.3f}"))
     return said

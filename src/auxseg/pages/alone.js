@@ -3,8 +3,8 @@
 "use strict";
 
 const about = JSON.parse($("about").textContent);
-// More pixels than a phone's canvas holds: such photos are read smaller.
-const MOST_PIXELS = 16_000_000;
+// More than the canvases of phones, and of any browser, hold: such photos are read smaller.
+const MOST_PIXELS = 16_000_000, LONGEST = 16_384;
 const classes = about.classes.mask.map((name, n) => ({ name, colour: about.colours[n] }));
 const stage = $("stage");
 const photos = []; // { name, file, button }
@@ -25,6 +25,8 @@ async function inflated(id) {
 }
 
 async function load() {
+  for (const name of ["OffscreenCanvas", "DecompressionStream", "WebAssembly"])
+    if (!(name in globalThis)) throw new Error(`it has no ${name}`);
   const factory = new Blob([await inflated("factory")], { type: "text/javascript" });
   ort.env.wasm.numThreads = 1; // more need a server that isolates the page
   ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(factory) };
@@ -35,12 +37,14 @@ async function load() {
 // A photo's own pixels, upright, without the colour profile, which Python does not apply either.
 async function pixelsOf(file) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" });
-  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
+  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)), LONGEST / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.floor(scale * side)));
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillRect(0, 0, width, height); // black where a photo is transparent
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
+  if (data.at(-1) !== 255) throw new Error("it is too large for this browser"); // a canvas that stayed empty
   return { bitmap: canvas, width, height, smaller: scale < 1, data: new Uint8Array(data.buffer) };
 }
 
@@ -48,8 +52,8 @@ async function predicted({ name, file }) {
   let read;
   try {
     read = await pixelsOf(file);
-  } catch {
-    throw new Error(`${name}: is no photo that this browser can read`);
+  } catch (error) {
+    throw new Error(`${name}: this browser cannot read it as a photo (${error.message})`);
   }
   const { data, ...photo } = read, { width, height } = photo;
   const began = performance.now();
@@ -80,11 +84,7 @@ function draw() {
   context.globalAlpha = $("opacity").value / 100;
   if (painted) context.drawImage(painted, 0, 0);
   context.globalAlpha = 1;
-  if (box) {
-    context.strokeStyle = "#d81e3f";
-    context.lineWidth = Math.max(2, Math.max(width, height) / 400);
-    context.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
-  }
+  if (box) outline(context, box, Math.max(2, Math.max(width, height) / 400));
 }
 
 function listClasses() {
@@ -98,7 +98,7 @@ function listClasses() {
     });
     const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
     swatch.style.background = one.colour;
-    label.append(see, swatch, one.name);
+    label.append(see, swatch, Object.assign(document.createElement("bdi"), { textContent: one.name }));
     row.append(label, Object.assign(document.createElement("span"), { className: "share" }));
     return row;
   }));
@@ -109,22 +109,25 @@ function describe() {
   const share = (n) => `${(100 * counts[n] / mask.length).toFixed(1)} %`;
   document.querySelectorAll("#classes .share").forEach((one, n) => { one.textContent = mask ? share(n) : ""; });
   const parts = mask ? classes.map((one, n) => [one.name, n]).filter(([, n]) => n > 0 && counts[n]).map(([one, n]) => `${one} ${share(n)}`) : [];
-  stage.setAttribute("aria-label", `${name}: ${parts.join(", ") || "nothing but background"}`);
-  $("found").textContent = label ? `class ${label.name} (${Math.round(100 * label.probability)} %)` : "";
-  say(`${name}: ${width} × ${height} pixels${smaller ? " (read smaller than it is)" : ""}, ${seconds.toFixed(1)} s.`);
+  const found = !mask ? "" : parts.join(", ") || "nothing but background";
+  const said = label ? `class ${label.name} (${Math.round(100 * label.probability)} %)` : "";
+  stage.setAttribute("aria-label", `${name}: ${found}`);
+  $("found").textContent = said;
+  const size = `${width} × ${height} pixels${smaller ? " (read smaller than it is)" : ""}`;
+  say(`${name}: ${[size, `${seconds.toFixed(1)} s`, found, said].filter(Boolean).join("; ")}.`);
 }
 
 async function open(photo) {
   target = photo;
   fail();
   say(`${photo.name}: the network is at work …`);
-  for (const one of photos) one.button.setAttribute("aria-current", one === photo);
+  mark(photo);
   await new Promise((go) => setTimeout(go, 30)); // so that the line above is seen
   if (target !== photo) return;
   try {
     const found = await predicted(photo);
     if (target !== photo) return; // another one was chosen meanwhile
-    current = found;
+    current = Object.assign(found, { of: photo });
     draw();
     describe();
     $("download").disabled = !current.mask;
@@ -132,21 +135,28 @@ async function open(photo) {
   } catch (error) {
     if (target !== photo) return;
     fail(error.message);
-    say("");
+    mark(current?.of); // the photo that is still shown
+    if (current) describe(); else say("Choose another photo.");
   }
 }
 
+const mark = (photo) => photos.forEach((one) => one.button.setAttribute("aria-current", one === photo));
+
 function add(files) {
-  if (!session || !files.length) return;
+  if (!session) { waiting.push(...files); return; }
+  if (!files.length) return;
+  const same = (file) => (one) => one.name === file.name && one.file.size === file.size && one.file.lastModified === file.lastModified;
   const added = [...files].map((file) => {
+    const known = photos.find(same(file));
+    if (known) return known;
     const button = Object.assign(document.createElement("button"), { textContent: file.name });
     const photo = { name: file.name, file, button }, row = document.createElement("li");
     button.addEventListener("click", () => open(photo));
     row.append(button);
     $("photos").append(row);
+    photos.push(photo);
     return photo;
   });
-  photos.push(...added);
   $("gallery").hidden = photos.length < 2;
   open(added[0]);
 }
@@ -157,13 +167,9 @@ $("files").addEventListener("change", (event) => { add(event.target.files); even
 $("opacity").addEventListener("input", draw);
 $("download").addEventListener("click", async () => hand(`${stem(current)}_mask.png`, await fileOf(current)));
 $("download-overlay").addEventListener("click", async () => hand(`${stem(current)}_overlay.png`, await overlayOf(current, $("opacity").value / 100)));
-addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
-addEventListener("dragleave", () => document.body.classList.remove("dropping"));
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  add(event.dataTransfer.files);
-});
+addEventListener("dragover", () => document.body.classList.add("dropping"));
+for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("dropping"));
+addEventListener("drop", () => { if (session) add(waiting.splice(0)); }); // put there at the top of the page
 
 $("details").append(...about.details.flatMap(([term, text]) => [
   Object.assign(document.createElement("dt"), { textContent: term }),
@@ -171,6 +177,6 @@ $("details").append(...about.details.flatMap(([term, text]) => [
 ]));
 listClasses();
 load().then(
-  () => { $("files").disabled = false; say("Choose a photo to begin."); },
+  () => { $("files").disabled = false; say("Choose a photo to begin."); add(waiting.splice(0)); },
   (error) => { fail(`The network cannot run in this browser (${error.message}).`); say(""); },
 );

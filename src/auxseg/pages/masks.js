@@ -86,7 +86,7 @@ const wholeOf = (photo) => ({ left: 0, top: 0, right: photo?.width, bottom: phot
 
 // -- files ----------------------------------------------------------------------------------------
 
-const stem = (photo) => photo.name.replace(/\.[^.]*$/, "");
+const stem = (photo) => photo.name.replace(/(.)\.[^.]*$/, "$1");
 
 function hand(name, blob) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
@@ -94,11 +94,20 @@ function hand(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// The photo with the mask over it.
+// A box, xyxy in the photo's pixels.
+function outline(context, [left, top, right, bottom], width) {
+  context.strokeStyle = "#d81e3f";
+  context.lineWidth = width;
+  context.strokeRect(left, top, right - left, bottom - top);
+}
+
+// The photo with mask and box over it.
 async function overlayOf(photo, opacity) {
   const canvas = new OffscreenCanvas(photo.width, photo.height), context = canvas.getContext("2d");
   context.drawImage(photo.bitmap, 0, 0);
   context.globalAlpha = opacity;
   if (photo.painted) context.drawImage(photo.painted, 0, 0);
+  context.globalAlpha = 1;
+  if (photo.box) outline(context, photo.box, Math.max(2, Math.max(photo.width, photo.height) / 400));
   return canvas.convertToBlob({ type: "image/png" });
 }

@@ -123,11 +123,7 @@ function drawOn(canvas, side) {
   }
   context.globalAlpha = 1;
   context.lineWidth = 2 / view.scale;
-  if (side?.box) {
-    const [left, top, right, bottom] = side.box;
-    context.strokeStyle = "#d81e3f";
-    context.strokeRect(left, top, right - left, bottom - top);
-  }
+  if (side?.box) outline(context, side.box, 2 / view.scale);
   if (canvas !== stage) return;
   if (polygon.length) {
     context.strokeStyle = "#fff";

@@ -31,6 +31,8 @@ FORMAT = 3
 #: Where the metadata lie: a property of an ONNX file, an extra file of a ``.pt2``.
 PROPERTY = "auxseg"
 EXTRA_FILE = "auxseg.json"
+#: The network's file in a folder of ``--format web``.
+WEB_NETWORK = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class Metadata:
             content = json.loads(text)
             if content["format"] > FORMAT:
                 raise DataError(
-                    f"{path}: was written by auxseg {content['auxseg']}, which this version "
-                    "cannot read; update auxseg"
+                    f"{path}: was written by auxseg {content['auxseg']} in format "
+                    f"{content['format']}, and this version reads up to {FORMAT}; update auxseg"
                 )
             classes = ClassNames(*(tuple(content["classes"][kind]) for kind in ("mask", "label")))
             tasks = {

@@ -19,10 +19,12 @@ from auxseg.devices import pick_device
 from auxseg.errors import DataError
 from auxseg.failures import explained
 from auxseg.predict.ensemble import Ensemble
-from auxseg.predict.exported import ENDINGS, open_exported
+from auxseg.predict.exported import ENDINGS, WEB_NETWORK, open_exported
 from auxseg.predict.hub import fetched, is_hub_name
 from auxseg.predict.network import Network, Outputs, RunNetwork
 from auxseg.runs.averaging import ONCE, parse_looks
+from auxseg.runs.directory import RunDirectory
+from auxseg.runs.hub import is_hub_folder
 from auxseg.runs.tiles import Decided, look_by_tiles
 from auxseg.tasks import draw_all
 from auxseg.tasks.classification import ImageClass
@@ -338,4 +340,7 @@ def _open(path: Path, device: torch.device) -> Network:
         raise DataError(f"{path}: no such file")
     if not path.exists() and is_hub_name(str(path)):
         path = fetched(str(path))
+    within = path / WEB_NETWORK
+    if within.is_file() and not is_hub_folder(path) and not RunDirectory(path).config_file.exists():
+        path = within
     return open_exported(path, device) if path.is_file() else RunNetwork(path, device)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from auxseg.data.building import beside
-from auxseg.errors import DataError, UsageError
+from auxseg.errors import AuxsegError, DataError, UsageError
 
 #: How tables are encoded. File names may hold bytes that are no text: they come back as they were.
 _ENCODING = ("utf-8", "surrogateescape")
@@ -56,6 +56,10 @@ def appearing(folder: Path) -> Iterator[Path]:
         UsageError: it holds something already.
         DataError: it cannot be written.
     """
+    folder = folder.resolve()
+    check_name(folder)
+    if folder in (Path.cwd(), Path(folder.anchor)):
+        raise UsageError(f"--out: {folder} is the folder that you are in; name another one")
     check_folder(folder.parent)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--out: {folder} is there already; name one that is empty or not there")
@@ -67,6 +71,8 @@ def appearing(folder: Path) -> Iterator[Path]:
             if folder.exists():
                 folder.rmdir()
             building.rename(folder)
+        except AuxsegError as error:  # the user knows the folder by its own name
+            raise type(error)(str(error).replace(str(building), str(folder))) from None
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
@@ -101,6 +107,14 @@ def file_checksum(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_name(path: Path) -> None:
+    """Raises :class:`UsageError` for a name that is no text, which not all libraries take."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"--out: {path.name!a} is not UTF-8; choose another name") from None
 
 
 def check_folder(path: Path) -> None:
