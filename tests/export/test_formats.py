@@ -64,7 +64,8 @@ def torch_run(content: bytes, said: str = "said") -> Run:
     return lambda images: {name: one.detach().numpy() for name, one in program(images).items()}
 
 
-@pytest.mark.parametrize("fit", ["stretch", pytest.param("letterbox", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.thorough
 def test_files_that_take_photos_answer_as_their_network_does(fit: str) -> None:
     model, views = trained("mtan-unet-3task")
     names = ("segmentation", "bbox")
