@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from . import photos
@@ -33,7 +41,9 @@ def run(script: str, *arguments: str | Path, cache: Path) -> str:
 def test_every_script_is_listed_and_tested() -> None:
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     listed = set(re.findall(r"^\| `(\w+\.py)`", (EXAMPLES / "README.md").read_text(), re.M))
-    tested = set(re.findall(r"run\(\s*\"(\w+\.py)\"", Path(__file__).read_text(encoding="utf-8")))
+    tested = set(
+        re.findall(r"(?:run|start)\(\s*\"(\w+\.py)\"", Path(__file__).read_text(encoding="utf-8"))
+    )
     assert scripts == listed == tested
 
 
@@ -88,3 +98,77 @@ def test_a_script_of_the_export_page_equals_the_runs_masks(
     own = auxseg.load(trained).predict(photo).mask
     assert own is not None
     assert (np.asarray(Image.open(mask)) != own).mean() < 0.01
+
+
+#: Of label_studio_sdk, which brings 70 packages, what the script uses: here every value is kept.
+STAND_IN = "def mask2rle(mask):\n    return mask.ravel().tolist()\n"
+
+
+@pytest.mark.thorough
+def test_label_studio_s_backend(trained: Path, tmp_path: Path) -> None:
+    """By its protocol; docs/serve.md says what was tried with Label Studio itself."""
+    import auxseg
+
+    brush = tmp_path / "stand-in" / "label_studio_sdk" / "converter" / "brush.py"
+    brush.parent.mkdir(parents=True)
+    brush.write_text(STAND_IN, encoding="utf-8")
+    photo = photos.write(tmp_path / "photos" / "a.png", photos.photo(1, 90, 70))
+    asked: list[tuple[str, str | None]] = []
+
+    class Studio(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("Authorization")))
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Studio, directory=str(photo.parent))
+    config = (
+        '<View><Image name="img" value="$picture"/><BrushLabels name="mask" toName="img">'
+        '<Label value="animal"/></BrushLabels></View>'
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as studio:
+        threading.Thread(target=studio.serve_forever, daemon=True).start()
+        hostname = f"http://127.0.0.1:{studio.server_address[1]}"
+        with start("label_studio_backend.py", trained, path=tmp_path / "stand-in") as backend:
+            assert requests.get(f"{backend}/health", timeout=9).json()["status"] == "UP"
+            about = {"hostname": hostname, "access_token": "secret"}
+            said = requests.post(f"{backend}/setup", json=about, timeout=9).json()
+            assert said == {"model_version": trained.name}
+            tasks = [{"data": {"picture": "/a.png"}}]
+            ask = {"tasks": tasks, "label_config": config}
+            found = requests.post(f"{backend}/predict", json=ask, timeout=60).json()["results"]
+        studio.shutdown()
+    assert asked == [("/a.png", "Token secret")]
+    own = auxseg.load(trained).predict(photo).mask
+    assert own is not None
+    assert 0.5 <= found[0]["score"] <= 1
+    regions = found[0]["result"]
+    assert len(regions) == 1
+    for region in regions:
+        assert (region["from_name"], region["to_name"]) == ("mask", "img")
+        assert region["value"]["brushlabels"] == ["animal"]
+        assert (region["original_height"], region["original_width"]) == own.shape
+        np.testing.assert_array_equal(
+            np.reshape(region["value"]["rle"], own.shape), 255 * (own == 1)
+        )
+
+
+@contextmanager
+def start(script: str, *arguments: object, path: Path) -> Iterator[str]:
+    """The address of a script that serves, on a free port, while the block runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [sys.executable, EXAMPLES / script, *map(str, arguments), "--port", str(port)]
+    serving = subprocess.Popen(line, env={**os.environ, "PYTHONPATH": str(path)})
+    try:
+        for _ in range(300):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert serving.poll() is None
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        serving.terminate()
+        serving.wait(20)
