@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import auxseg
@@ -25,7 +24,7 @@ from auxseg.export import runtime
 from auxseg.export.web import export_web, page
 from auxseg.runs.directory import RunDirectory
 from chromium import chromium
-from tiny_run import tiny_run
+from tiny_run import tiny_run, with_both_classes
 
 pytest.importorskip("onnxscript")
 
@@ -102,20 +101,8 @@ def test_a_file_that_is_given(known: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run whose masks have both classes: after so short a training they have one."""
     with tiny_run(tmp_path_factory, "unet-3task") as out:
-        run = RunDirectory(out)
-        state = run.read_best()
-        draw = torch.Generator().manual_seed(0)
-        weight, bias = (f"heads.segmentation.{name}" for name in ("weight", "bias"))
-        state[weight] = torch.randn(state[weight].shape, generator=draw)
-        state[bias] = torch.zeros(2)
-        run.write_best(state, *run.best_metrics())
-        photo = np.asarray(colours(64, 64, 0))
-        background, animal = auxseg.load(out).predict(photo, probabilities=True).probabilities or ()
-        state[bias][0] = float(np.median(np.log(animal / background)))
-        run.write_best(state, *run.best_metrics())
-        yield out
+        yield with_both_classes(out, np.asarray(colours(64, 64, 0)))
 
 
 def test_what_cannot_be_is_said_and_leaves_nothing(

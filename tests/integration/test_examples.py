@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+
+from tiny_run import with_both_classes
 
 from . import photos
 
@@ -91,12 +94,15 @@ def test_a_script_of_the_export_page_equals_the_runs_masks(
     import auxseg
     from auxseg.export import export
 
-    model = export(trained, tmp_path / "model.onnx").path
+    copy = Path(shutil.copytree(trained, tmp_path / "run"))
+    with_both_classes(copy, photos.photo(1, 90, 70))
+    model = export(copy, tmp_path / "model.onnx").path
     photo = photos.write(tmp_path / "a.png", photos.photo(1, 90, 70))
     mask = tmp_path / "mask.png"
     run("onnx_alone.py", model, photo, "--out", mask, cache=cache)
-    own = auxseg.load(trained).predict(photo).mask
+    own = auxseg.load(copy).predict(photo).mask
     assert own is not None
+    assert 0.05 < own.mean() < 0.95
     assert (np.asarray(Image.open(mask)) != own).mean() < 0.01
 
 
@@ -112,6 +118,8 @@ def test_label_studio_s_backend(trained: Path, tmp_path: Path) -> None:
     brush = tmp_path / "stand-in" / "label_studio_sdk" / "converter" / "brush.py"
     brush.parent.mkdir(parents=True)
     brush.write_text(STAND_IN, encoding="utf-8")
+    run = Path(shutil.copytree(trained, tmp_path / trained.name))
+    predictor = auxseg.load(with_both_classes(run, photos.photo(1, 90, 70)))
     photo = photos.write(tmp_path / "photos" / "a.png", photos.photo(1, 90, 70))
     asked: list[tuple[str, str | None]] = []
 
@@ -130,7 +138,7 @@ def test_label_studio_s_backend(trained: Path, tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as studio:
         threading.Thread(target=studio.serve_forever, daemon=True).start()
         hostname = f"http://127.0.0.1:{studio.server_address[1]}"
-        with start("label_studio_backend.py", trained, path=tmp_path / "stand-in") as backend:
+        with start("label_studio_backend.py", run, path=tmp_path / "stand-in") as backend:
             assert requests.get(f"{backend}/health", timeout=9).json()["status"] == "UP"
             about = {"hostname": hostname, "access_token": "secret"}
             said = requests.post(f"{backend}/setup", json=about, timeout=9).json()
@@ -140,7 +148,7 @@ def test_label_studio_s_backend(trained: Path, tmp_path: Path) -> None:
             found = requests.post(f"{backend}/predict", json=ask, timeout=60).json()["results"]
         studio.shutdown()
     assert asked == [("/a.png", "Token secret")]
-    own = auxseg.load(trained).predict(photo).mask
+    own = predictor.predict(photo).mask
     assert own is not None
     assert 0.5 <= found[0]["score"] <= 1
     regions = found[0]["result"]
