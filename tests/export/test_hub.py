@@ -19,7 +19,7 @@ from auxseg.errors import DataError, UsageError
 from auxseg.export.hub import export_hub
 from auxseg.runs.directory import RunDirectory
 from auxseg.runs.measure import evaluate
-from tiny_run import tiny_run
+from tiny_run import tiny_run, with_both_classes
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 
@@ -28,6 +28,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """mtan-color after an epoch on drawings, tested: it sees lightness and has four tasks."""
     with tiny_run(tmp_path_factory, "mtan-color") as out:
+        with_both_classes(out, PHOTO)
         evaluate(out)
         yield out
 

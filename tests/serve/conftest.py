@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from auxseg.predict import load
-from tiny_run import tiny_run
+from tiny_run import tiny_run, with_both_classes
 
 pytest.importorskip("fastapi")
 
@@ -21,7 +21,7 @@ from auxseg.serve.answers import Served
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The run directory of an MTAN that was trained for an epoch on ``shapes``."""
     with tiny_run(tmp_path_factory, "mtan-3task") as out:
-        yield out
+        yield with_both_classes(out, photo(0))
 
 
 @pytest.fixture(scope="session")

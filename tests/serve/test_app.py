@@ -226,7 +226,7 @@ def test_photos_get_their_rank_while_nobody_asks(client: TestClient) -> None:
             break
         client.portal.call(asyncio.sleep, 0.05)  # type: ignore[union-attr]
     assert known[0] is None
-    assert all(0 < one < 1 for one in known[1:])
+    assert all(0 < one < 1 for one in known[1:]), known
 
 
 def test_the_page_and_its_api_come_from_here_alone(client: TestClient) -> None:

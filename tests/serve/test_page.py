@@ -180,9 +180,8 @@ def test_a_polygon(page: Any, photos: Path) -> None:
     page.locator("#repredict").click()
     page.keyboard.press("p")
     page.locator("#classes").get_by_label("background", exact=True).check()
-    corners = ((0, 0), (40, 0), (40, 33), (0, 33))
-    for corner in corners:
-        page.mouse.click(*at(page, (40, 33), (0.05 + 0.998 * corner[0], corner[1])))
+    for corner in ((0.1, 0.1), (39.9, 0.1), (39.9, 32.9), (0.1, 32.9)):
+        page.mouse.click(*at(page, (40, 33), corner))
     page.keyboard.press("Enter")
     page.locator("#classes").get_by_label("animal", exact=True).check()
     for corner in ((10, 5), (30, 5), (30, 25), (10, 25)):

@@ -119,7 +119,7 @@ class Gallery:
 
     def score(self, number: int, served: Served) -> None:
         """Finds out how uncertain a network is of a photo; of one that fails, that it fails."""
-        self.uncertain[number] = None
+        score = None
         try:
             photo = self.read(number)
             height, width = photo.shape[:2]
@@ -128,9 +128,11 @@ class Gallery:
                 size = (max(1, round(scale * width)), max(1, round(scale * height)))
                 photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
             found = served.predictor.predict(photo, probabilities=True)
-            self.uncertain[number] = uncertainty(coarse(found))
+            score = uncertainty(coarse(found))
         except Exception as error:  # one photo is not to end the ranking of the others
             print(f"{self.photos[number].path}: {first_line(error)}", file=sys.stderr, flush=True)
+        # Only now: a list that is asked for meanwhile says that it is not known yet.
+        self.uncertain[number] = score
 
     def read(self, number: int) -> np.ndarray:
         """A photo, uint8 (H, W, 3), upright.
