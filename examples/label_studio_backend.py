@@ -54,11 +54,13 @@ class Backend:
     def suggest(self, task: dict[str, Any], control: Control) -> dict[str, Any]:
         photo = self.photo(task["data"][control.field])
         found = self.predictor.predict(photo, probabilities=True)
+        if found.mask is None or found.probabilities is None:
+            raise ValueError(f"{self.version} has no segmentation")
         result = []
         for number, name in enumerate(found.classes):
             if number in found.found and name in control.labels:
                 # Label Studio's photos are turned as EXIF says, and so is the mask.
-                plane = (found.mask == number).astype(np.uint8) * 255
+                plane = 255 * np.uint8(found.mask == number)
                 value = {"format": "rle", "rle": mask2rle(plane), "brushlabels": [name]}
                 result.append(
                     {
@@ -70,7 +72,8 @@ class Backend:
                         "value": value,
                     }
                 )
-        score = float(np.max(list(found.probabilities or ()), axis=0).mean())
+        planes = [found.probabilities[number] for number in range(len(found.classes))]
+        score = float(np.max(planes, axis=0).mean())
         return {"result": result, "score": score, "model_version": self.version}
 
     def photo(self, address: str) -> Image.Image:
