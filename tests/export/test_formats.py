@@ -106,13 +106,16 @@ def test_files_that_take_photos_answer_as_their_network_does(fit: str) -> None:
             )
 
 
-#: Tracing takes seconds. MTAN's files are also tested through the verb (tests/integration).
+#: Tracing takes seconds. `make test` has MTAN's files, through the verb (tests/integration).
 QUICK = "hard-sharing"
 
 
 @pytest.mark.parametrize(
     "architecture",
-    [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in ARCHITECTURES],
+    [
+        pytest.param(name, marks=pytest.mark.thorough if name == QUICK else pytest.mark.slow)
+        for name in ARCHITECTURES
+    ],
 )
 def test_files_answer_as_the_run_does(architecture: str) -> None:
     preset, names = CASES[architecture]

@@ -57,7 +57,7 @@ def picture(network: PhotoNetwork, array: np.ndarray) -> np.ndarray:
 @example(20, 40)  # the same, and pixels are won
 @example(1, 150)  # letterbox: less than half a pixel high
 @example(9, 9)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_pictures_are_those_of_cv2(
     fit: str, networks: dict[str, PhotoNetwork], height: int, width: int
 ) -> None:

@@ -92,6 +92,7 @@ def test_the_exported_model_predicts(fitted: tuple[Path, Path, Outcome], tmp_pat
     assert (one != other).mean() < 0.01
 
 
+@pytest.mark.thorough
 def test_again_trains_nothing_more(fitted: tuple[Path, Path, Outcome], tmp_path: Path) -> None:
     """Also where the photos lie elsewhere by now."""
     root, run, _ = fitted
