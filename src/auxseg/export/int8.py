@@ -84,10 +84,11 @@ def quantise(path: Path, run: RunDirectory, root: str | None, metadata: dict[str
     # A loader for this task alone: its view is the photo as it is, which is what the file takes.
     loader = assembly.make_eval_loader(config, data, {"segmentation": task}, "val")
     images = _calibration_images(data)
+    inputs = _inputs(path, images)
     (before, masked), size = measure(path, task, loader), path.stat().st_size
     results: list[tuple[Int8, bytes]] = []
     for what, excluded in _choices(path):
-        content = _quantised(path, _inputs(path, images), excluded)
+        content = _quantised(path, inputs, excluded)
         with tempfile.TemporaryDirectory() as folder:
             (file := Path(folder, "int8.onnx")).write_bytes(content)
             after, _ = measure(file, task, loader)

@@ -47,7 +47,7 @@ def describe(
     epoch, metrics = run.best_metrics()
     view_of = {route.task: view for view, routes in views.routes.items() for route in routes}
     return {
-        "format": FORMAT,
+        "format": _oldest(config, network),
         "auxseg": version("auxseg"),
         "preset": config.preset,
         "architecture": config.model.architecture,
@@ -79,6 +79,13 @@ def describe(
             **{key: value for key, value in metrics.items() if key.split("/")[0] in names},
         },
     }
+
+
+def _oldest(config: Config, network: Traceable) -> int:
+    """The oldest version of this block that describes the file: what can read that can read it."""
+    if isinstance(network, PhotoNetwork):
+        return FORMAT
+    return 1 if config.data.fit == Stretch.NAME else 2
 
 
 def _input(network: Traceable) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,7 @@ def export_web(
         title = out.resolve().name
         write_text(folder / PAGE, page(title, about, (folder / WEB_NETWORK).read_bytes(), parts))
         size = (folder / PAGE).stat().st_size
-    return Exported(
-        out / PAGE,
-        *(done.tasks, done.parameters, size, done.agreement, done.image_size, done.int8),
-    )
+    return replace(done, path=out / PAGE, size=size)
 
 
 def page(title: str, about: dict[str, Any], model: bytes, runtime: dict[str, bytes]) -> str:
