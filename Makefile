@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/reproduce
 TORCH ?= torch==2.13.*
 
-.PHONY: install reproduce test test-thorough test-slow test-encoders stress check audit lint clean
+.PHONY: install reproduce test test-thorough test-slow test-gpu test-encoders stress check audit lint clean
 
 # Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
@@ -31,6 +31,11 @@ PHOTOS ?= 20000
 stress: install-dev
 	KILLS=$(KILLS) PHOTOS=$(PHOTOS) MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n 2 -m stress -rP --durations 0 tests/stress
+
+# What only an NVIDIA GPU shows; skipped without one. Into an environment with a CUDA build of torch:
+# make test-gpu BIN=/path/to/its/bin
+test-gpu:
+	$(BIN)/python -m pytest tests/gpu
 
 # The encoders of timm, which `make test` skips. timm lies in a folder of its own, without the
 # torchvision that it asks for, whose wheel may not import beside a CPU-only torch (docs/encoders.md).

@@ -18,6 +18,7 @@ from auxseg.api import configure
 from auxseg.balancing import Balancer
 from auxseg.bench import networks
 from auxseg.bench.clock import time_in_rounds
+from auxseg.bench.run import allocated
 from auxseg.config import Config, TrainingConfig
 from auxseg.models import MultiTaskModel
 from auxseg.report.tables import to_markdown
@@ -44,15 +45,16 @@ def main() -> None:
         "full checkpointing": {"training.checkpointing": "full"},
         "channels last": {"training.channels_last": True},
     }
-    if given.compile:
-        variants["torch.compile"] = {"training.compile": True}
     if device.type == "cuda":
         variants["bf16"] = {"training.precision": "bf16-mixed"}
-        variants["bf16, channels last, torch.compile"] = {
-            "training.precision": "bf16-mixed",
-            "training.channels_last": True,
-            "training.compile": True,
-        }
+        variants["bf16, channels last"] = {**variants["bf16"], **variants["channels last"]}
+        if given.compile:
+            variants["bf16, channels last, torch.compile"] = {
+                **variants["bf16, channels last"],
+                "training.compile": True,
+            }
+    elif given.compile:
+        variants["torch.compile"] = {"training.compile": True}
     configs = {name: configure(given.preset, **plain, **own) for name, own in variants.items()}
     runs = {name: networks.training_step(one, device).run for name, one in configs.items()}
     runs["new memory filled with NaN, as torch's deterministic mode does"] = _filling(
@@ -62,11 +64,12 @@ def main() -> None:
         configs["as it is"], device, _unfused
     ).run
     timings = time_in_rounds(runs, device, given.seconds)
-    rows = [["training step", "ms", "±", "times as fast", "GiB (dry run)"]]
+    gpu = device.type == "cuda"
+    rows = [["training step", "ms", "±", "times as fast", f"GiB ({'real' if gpu else 'dry run'})"]]
     for name, timing in timings.items():
         ratio = timings["as it is"].seconds / timing.seconds
         cells = [f"{1e3 * timing.seconds:.0f}", f"{timing.spread / 2:.0%}", f"{ratio:.2f}"]
-        rows.append([name, *cells, _memory(configs.get(name))])
+        rows.append([name, *cells, _memory(configs.get(name), device)])
     print(
         f"{given.preset}, {given.image_size}×{given.image_size}, batch {given.batch_size}, "
         f"width {given.width:g}, {device}, {torch.get_num_threads()} threads, torch "
@@ -75,8 +78,13 @@ def main() -> None:
     print(to_markdown(rows))
 
 
-def _memory(config: Config | None) -> str:
-    return f"{training_memory(config, networks.CLASSES) / 2**30:.2f}" if config else ""
+def _memory(config: Config | None, device: torch.device) -> str:
+    """A compiled step's is not told: it would have to be compiled once more."""
+    if config is None or config.training.compile:
+        return ""
+    if device.type == "cuda":
+        return f"{allocated(config, device) / 2**30:.2f}"
+    return f"{training_memory(config, networks.CLASSES) / 2**30:.2f}"
 
 
 def _filling(run: Callable[[], Any]) -> Callable[[], None]:

@@ -19,7 +19,7 @@ from auxseg.config import Config
 from auxseg.tasks import Task
 from auxseg.types import Batch
 
-TakeStep = Callable[[Batch], None]
+TakeStep = Callable[[Batch], object]
 
 
 def waited(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from auxseg.api import configure
 from auxseg.assembly import assemble, make_tasks, make_views
-from auxseg.export.network import GridPool, ShippedNetwork, fold_norms, pad_any
+from auxseg.export.network import ShippedNetwork, fold_norms, pad_any
 from auxseg.models import MultiTaskModel
 from auxseg.models.heads import DenseHead, FinalLinear
 from auxseg.models.initialise import initialise
@@ -124,13 +124,6 @@ def test_modules_that_do_not_say_their_order_keep_their_norms() -> None:
         torch.testing.assert_close(both(image), expected)
     kept = [name for name, one in both.named_modules() if isinstance(one, nn.BatchNorm2d)]
     assert kept == ["1.norm"]
-
-
-@pytest.mark.parametrize("side", [*range(1, 10), 16])
-def test_grid_pool_is_adaptive_average_pooling(side: int) -> None:
-    features = torch.rand(2, 3, side, 7, generator=torch.Generator().manual_seed(0))
-    expected = nn.AdaptiveAvgPool2d(4)(features)
-    torch.testing.assert_close(GridPool(4)(features), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 32), (33, 64), (40, 97)])

@@ -17,7 +17,7 @@ from auxseg.config import Config, TrainingConfig
 from auxseg.models import MultiTaskModel
 from auxseg.tasks import Task, asking
 from auxseg.training.optimizer import make_optimizer
-from auxseg.training.step import taught
+from auxseg.training.step import Outcome, taught
 from auxseg.training.step import training_step as take_training_step
 from auxseg.training.teacher import Teacher
 from auxseg.types import Batch, ClassNames, LabelledImages
@@ -52,7 +52,7 @@ def step_taker(
     config: Config,
     tasks: Mapping[str, Task],
     optimizer: MakeOptimizer = make_optimizer,
-) -> Callable[[Batch], None]:
+) -> Callable[[Batch], Outcome]:
     """The network's training step, without Lightning around it, for batches on its device."""
     device = model.mean.device
     balancer = assembly.make_balancer(config, tasks).to(device)
@@ -61,17 +61,18 @@ def step_taker(
     decay = config.training.ema
     teacher = None if decay is None else Teacher(model, decay)
 
-    def step(batch: Batch) -> None:
+    def step(batch: Batch) -> Outcome:
         counts: Mapping[str, float] = batch.labelled
         with precision():
             if batch.asked is not None:
                 assert teacher is not None
                 answered = taught(batch, tasks, teacher, counts)
                 batch, counts = answered.batch, answered.counts
-            take_training_step(model, tasks, balancer, batch, dropout_seed=0, counts=counts)
+            found = take_training_step(model, tasks, balancer, batch, dropout_seed=0, counts=counts)
         updates.step()
         if teacher is not None:
             teacher.follow(model)
+        return found
 
     return step
 

@@ -70,7 +70,7 @@ def _measured(plan: Plan) -> dict[str, Any]:
     for name, config in plan.configs.items():
         results["training"][name]["memory_bytes"] = training_memory(config, CLASSES)
         if plan.device.type == "cuda":
-            results["training"][name]["allocated_bytes"] = _allocated(config, plan.device)
+            results["training"][name]["allocated_bytes"] = allocated(config, plan.device)
     return results
 
 
@@ -170,7 +170,7 @@ def _add_shares(results: dict[str, Any]) -> None:
         row["of_step"] = row["seconds"] / results["training"][name]["seconds"]
 
 
-def _allocated(config: Config, device: torch.device) -> int:
+def allocated(config: Config, device: torch.device) -> int:
     """Bytes that torch had allocated on the GPU at the peak of a step."""
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(device)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auxseg.models import MultiTaskModel
-from auxseg.models.heads import GlobalHead
 from auxseg.models.layers import InOrder, pad_to_multiple
 from auxseg.tasks import Views
 from auxseg.types import LabelledImages
@@ -44,8 +43,8 @@ class Traceable(nn.Module, ABC):
 class ShippedNetwork(Traceable):
     """RGB in [0, 1] → the raw outputs of the chosen tasks; views and normalisation are inside.
 
-    Sizes are traced as symbols here, so nothing may branch on them: where the model itself pads,
-    crops and pools by Python's integers, this gathers rows and columns by index. Encoders that
+    Sizes are traced as symbols here, so nothing may branch on them: where the model itself pads
+    and crops by Python's integers, this gathers rows and columns by index. Encoders that
     branch on sizes themselves are traced for one size.
 
     Args:
@@ -64,9 +63,6 @@ class ShippedNetwork(Traceable):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.model.prune(names)
         fold_norms(self.model)
-        for module in self.model.modules():
-            if isinstance(module, GlobalHead):
-                module.pool = GridPool(GlobalHead.GRID)  # type: ignore[assignment]
         self.views, self.names, self.size = views, tuple(names), size
 
     @property
@@ -127,23 +123,3 @@ def _tiles(side: int, stride: int) -> int:
     count = torch.nonzero(torch.arange(side) % stride == 0).shape[0]
     torch._check(count >= 1)  # type: ignore[no-untyped-call]
     return count
-
-
-class GridPool(nn.Module):
-    """``nn.AdaptiveAvgPool2d(grid)`` as two matrix products: ONNX pools known sizes only."""
-
-    def __init__(self, grid: int) -> None:
-        super().__init__()
-        self.grid = grid
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, C, H, W) → (N, C, grid, grid)."""
-        height, width = features.shape[-2:]
-        return self._means(height, features) @ features @ self._means(width, features).T
-
-    def _means(self, side: int, like: Tensor) -> Tensor:
-        """(grid, side): row i averages positions ⌊i·side/grid⌋ to ⌈(i+1)·side/grid⌉ − 1."""
-        cell, position = torch.arange(self.grid)[:, None], torch.arange(side)[None]
-        first, end = cell * side // self.grid, ((cell + 1) * side + self.grid - 1) // self.grid
-        inside = ((position >= first) & (position < end)).to(like.dtype)
-        return inside / inside.sum(dim=1, keepdim=True)

@@ -62,7 +62,9 @@ class PhotoNetwork(Traceable):
         # Where red, green and blue lie: of 1 or 2 channels in the first. Of more than 4, such as
         # the width of a photo whose channels come first, the lookup fails: ONNX checks no sizes.
         apart = torch.tensor([0, 0, 0, 1, 1])
-        channels = torch.arange(3) * apart[torch.scalar_tensor(photo.shape[3], dtype=torch.int64)]
+        # By a tensor of one number: torch 2.11 makes Python's number of one without an axis.
+        depth = torch.scalar_tensor(photo.shape[3], dtype=torch.int64)[None]
+        channels = torch.arange(3) * apart.index_select(0, depth)
         colours = photo.index_select(3, channels).permute(0, 3, 1, 2).to(dtype)
         found = shrunk(colours, rows, columns)
         if not isinstance(self.fit, Letterbox):

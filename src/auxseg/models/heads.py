@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from auxseg.types import HeadSpec
@@ -18,6 +19,33 @@ class DenseHead(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size=3, padding=1)
 
 
+class GridPool(nn.Module):
+    """Means over a grid of cells, those of ``nn.AdaptiveAvgPool2d(grid)``, as matrix products.
+
+    That one's gradients differ from run to run on a GPU where the grid does not divide the sides,
+    and ONNX knows it for fixed sizes alone.
+    """
+
+    def __init__(self, grid: int) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, grid, grid)."""
+        rows, columns = (self._cells(side, features) for side in features.shape[-2:])
+        # Members first, then how many: in 16 bits a third would be rounded.
+        lines = rows @ features / rows.sum(dim=1)[:, None]
+        means: Tensor = lines @ columns.T / columns.sum(dim=1)
+        return means
+
+    def _cells(self, side: int, like: Tensor) -> Tensor:
+        """(grid, side): row i is 1 at positions ⌊i·side/grid⌋ to ⌈(i+1)·side/grid⌉ − 1, else 0."""
+        cell = torch.arange(self.grid, device=like.device)[:, None]
+        position = torch.arange(side, device=like.device)[None]
+        first, end = cell * side // self.grid, ((cell + 1) * side + self.grid - 1) // self.grid
+        return ((position >= first) & (position < end)).to(like.dtype)
+
+
 class GlobalHead(nn.Module):
     """Encoder features → one vector: (N, C, H, W) → (N, channels).
 
@@ -31,7 +59,7 @@ class GlobalHead(nn.Module):
         self, in_channels: int, out_channels: int, hidden: int, dropout: float = 0.2
     ) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(self.GRID)
+        self.pool = GridPool(self.GRID)
         self.hidden = nn.Linear(in_channels * self.GRID**2, hidden)
         self.output = FinalLinear(hidden, out_channels)
         self.dropout = nn.Dropout(dropout)

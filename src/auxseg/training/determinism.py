@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,12 @@ from torch.utils import deterministic as switches
 def deterministic() -> Iterator[None]:
     """Deterministic algorithms where there are any; others find the process's switches as before.
 
-    Unpooling has none, and goes on without.
+    Pooling and unpooling have none on a GPU, and repeat all the same; other operations warn.
     """
-    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+    # The products of NVIDIA's library repeat only with work space of a fixed size.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Cells of pooling do not overlap here, so that nothing is added up in any order.
+    warnings.filterwarnings("ignore", message="max_(un)?pool.* deterministic implementation")
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = switches.fill_uninitialized_memory  # type: ignore[attr-defined]

@@ -1,0 +1,154 @@
+"""Training steps on a GPU: nothing is waited for, memory is as estimated, options agree."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+
+from auxseg import assembly
+from auxseg.api import configure
+from auxseg.balancing import BALANCERS
+from auxseg.bench.networks import CLASSES, network, random_batch, step_taker
+from auxseg.config import Config
+from auxseg.models.checkpointing import MODES
+from auxseg.training.determinism import deterministic
+from auxseg.training.memory import training_memory
+from auxseg.training.step import Outcome
+
+GPU = torch.device("cuda")
+SMALL = {"weights": "none", "width": 0.1, "image_size": 64, "batch_size": 4}
+#: One preset of each architecture and encoder, and the one that asks a teacher.
+PRESETS = (
+    *("segnet-3task", "mtan-all", "mtan-full-3task", "cross-stitch-2task", "progressive-2task"),
+    *("unet-1task", "mtan-unet-3task", "unet-semi"),
+)
+#: Bytes that convolutions were seen to take for themselves (H200, PyTorch 2.11), and some more.
+WORK_SPACE = 2**28
+
+
+class Training:
+    """A preset's steps on the GPU, always on the same batch."""
+
+    def __init__(self, config: Config) -> None:
+        tasks = assembly.make_tasks(config, CLASSES)
+        torch.manual_seed(0)
+        self.model = network(config, tasks, GPU).train()
+        self.batch = random_batch(config).to(GPU)
+        self._step = step_taker(self.model, config, tasks)
+
+    def step(self) -> Outcome:
+        with deterministic():
+            return self._step(self.batch)
+
+    def weights(self) -> torch.Tensor:
+        return torch.cat([one.detach().flatten().cpu() for one in self.model.parameters()])
+
+
+def small(preset: str, **changes: Any) -> Config:
+    width = {} if "unet" in preset else {"width": SMALL["width"]}
+    rest = {name: value for name, value in SMALL.items() if name != "width"}
+    return configure(preset, **{**rest, **width, **changes})
+
+
+@contextmanager
+def refusing_to_wait() -> Iterator[None]:
+    """CUDA raises where the processor would wait for the GPU."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("preset", [one for one in PRESETS if one != "unet-semi"])
+def test_a_step_waits_for_no_number(preset: str, precision: str) -> None:
+    """But where a teacher is asked: a balancer must know whether it was sure of anything."""
+    training = Training(small(preset, precision=precision))
+    training.step()
+    with refusing_to_wait():
+        training.step()
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_every_balancer_steps(name: str) -> None:
+    pytest.importorskip("torchjd")
+    if name == "cagrad":
+        pytest.importorskip("cvxpy")
+    training = Training(small("segnet-3task", balancer=name))
+    before = training.weights()
+    training.step()
+    training.step()
+    after = training.weights()
+    assert after.isfinite().all()
+    assert not torch.equal(after, before)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("preset", ["segnet-3task", "mtan-3task", "unet-1task"])
+def test_memory_is_as_estimated(preset: str, mode: str, precision: str) -> None:
+    """What torch allocates, work space of the convolutions included, which nobody can foresee."""
+    config = configure(
+        preset,
+        weights="none",
+        image_size=256,
+        batch_size=5,
+        precision=precision,
+        **{"training.checkpointing": mode},
+    )
+    gc.collect()
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
+    training = Training(config)
+    training.step()
+    torch.cuda.reset_peak_memory_stats()
+    training.step()
+    real = torch.cuda.max_memory_allocated() - before
+    estimate = training_memory(config, CLASSES)
+    print(f"{preset} {mode} {precision}: {real / 2**30:.2f} GiB, {real / estimate:.2f} of estimate")
+    assert 0.95 * estimate < real < 1.1 * estimate + WORK_SPACE
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "bf16-mixed"},
+        {"precision": "bf16-mixed", "training.channels_last": True},
+        {"training.checkpointing": "full"},
+        pytest.param({"training.compile": True}, marks=pytest.mark.slow),
+    ],
+    ids=lambda options: ",".join(options),
+)
+@pytest.mark.parametrize("preset", ["mtan-3task", "unet-1task"])
+def test_options_for_gpus_compute_the_same(preset: str, options: dict[str, Any]) -> None:
+    """The first losses are single precision's. Gradients are not compared: those of a network from
+    scratch, in batches of four, turn with any rounding (unet-1task in bf16: cosine 0.25)."""
+
+    def losses(**changes: Any) -> dict[str, float]:
+        values = Training(small(preset, **changes)).step().values
+        return {name: float(value) for name, value in values.items()}
+
+    assert losses(**options) == pytest.approx(losses(), rel=0.02)
+
+
+@pytest.mark.filterwarnings("error:.*deterministic")
+@pytest.mark.parametrize("numbers", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_same_steps_twice(preset: str, numbers: str) -> None:
+    """To the last bit."""
+    options = {"precision": numbers, "training.channels_last": numbers != "32-true"}
+
+    def train() -> torch.Tensor:
+        training = Training(small(preset, **options))
+        for _ in range(3):
+            training.step()
+        return training.weights()
+
+    assert torch.equal(train(), train())
