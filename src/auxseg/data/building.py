@@ -11,7 +11,11 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from auxseg.errors import AuxsegError, DataError
 
 _BUILDING = ".building-"
 _LEFTOVER_SECONDS = 24 * 3600
@@ -20,6 +24,28 @@ _LEFTOVER_SECONDS = 24 * 3600
 def beside(folder: Path) -> Path:
     """A name for building a folder, which no other build has."""
     return folder.with_name(f"{folder.name}{_BUILDING}{uuid.uuid4().hex[:12]}")
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Yields a new folder beside ``folder``, which may be there and empty; renamed in the end.
+
+    Raises:
+        DataError: it cannot be written. Errors of the block name ``folder``, as its user does.
+    """
+    building = beside(folder)
+    try:
+        building.mkdir(parents=True)
+        yield building
+        if folder.exists():
+            folder.rmdir()
+        building.rename(folder)
+    except AuxsegError as error:
+        raise type(error)(str(error).replace(str(building), str(folder))) from None
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def rename(source: Path, target: Path) -> bool:

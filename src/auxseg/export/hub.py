@@ -11,7 +11,7 @@ import yaml
 
 from auxseg.config import Config
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import appearing, write_text
+from auxseg.runs.files import out_folder, write_text
 from auxseg.runs.hub import WEIGHTS, write_hub_folder
 
 CARD = "README.md"
@@ -30,7 +30,7 @@ def export_hub(run: RunDirectory, out: Path) -> tuple[Path, int]:
         DataError: no run, one without weights, or the folder cannot be written.
     """
     config, _ = run.read_config()
-    with appearing(out) as folder:
+    with out_folder(out) as folder:
         size = _build(run, config, folder, out.resolve().name)
     return out, size
 

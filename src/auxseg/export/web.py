@@ -25,7 +25,7 @@ from auxseg.palette import class_colours
 from auxseg.predict import open_exported
 from auxseg.predict.exported import WEB_NETWORK
 from auxseg.runs.directory import RunDirectory
-from auxseg.runs.files import appearing, write_text
+from auxseg.runs.files import out_folder, write_text
 from auxseg.tasks.segmentation import Segmentation
 
 PAGE, LABELS, LICENCES = "index.html", "labels.json", "LICENCE-onnxruntime.txt"
@@ -64,7 +64,7 @@ def export_web(
         raise UsageError("--format web: shows masks; add segmentation to --tasks")
     check_tasks(names, list(answering(make_tasks(config, classes))))
     need_onnx("--format web")
-    with appearing(out) as folder:
+    with out_folder(out) as folder:
         parts = web_runtime(runtime)
         done = export(
             run.path, folder / WEB_NETWORK, tasks=names, input=PHOTO, int8=int8, root=root, say=say

@@ -7,7 +7,6 @@ import hashlib
 import io
 import math
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from auxseg.data.building import beside
-from auxseg.errors import AuxsegError, DataError, UsageError
+from auxseg.data.building import appearing
+from auxseg.errors import DataError, UsageError
 
 #: How tables are encoded. File names may hold bytes that are no text: they come back as they were.
 _ENCODING = ("utf-8", "surrogateescape")
@@ -49,7 +48,7 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def appearing(folder: Path) -> Iterator[Path]:
+def out_folder(folder: Path) -> Iterator[Path]:
     """Yields a new folder beside ``folder``, renamed in the end: never one that lacks files.
 
     Raises:
@@ -63,18 +62,8 @@ def appearing(folder: Path) -> Iterator[Path]:
     check_folder(folder.parent)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--out: {folder} is there already; name one that is empty or not there")
-    building = beside(folder)
-    with _writing(folder):
-        try:
-            building.mkdir(parents=True)
-            yield building
-            if folder.exists():
-                folder.rmdir()
-            building.rename(folder)
-        except AuxsegError as error:  # the user knows the folder by its own name
-            raise type(error)(str(error).replace(str(building), str(folder))) from None
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    with appearing(folder) as building:
+        yield building
 
 
 def _sync(path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auxseg.data.building import appearing
 from auxseg.data.decode import read_image
 from auxseg.data.files import unread
 from auxseg.data.formats.base import Item, Options, Source
@@ -52,8 +51,7 @@ def convert(
 ) -> Converted:
     """Writes ``images/``, ``masks/``, ``classes.txt``, ``labels.csv`` and the journal.
 
-    Photos are copied byte by byte. Everything is written beside ``out`` and gets its name in the
-    end, so that there is a whole folder or none.
+    Photos are copied byte by byte. There is a whole folder in the end, or none.
 
     Args:
         name: the format; None for the one that the source shows.
@@ -78,16 +76,8 @@ def convert(
     if not read.items:
         raise DataError(f"{source}: holds no photo")
     _tell_unread(source, journal)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        written = _write(beside, source, read, options, journal)
-        if out.exists():
-            out.rmdir()
-        os.replace(beside, out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with appearing(out) as building:
+        written = _write(building, source, read, options, journal)
     return Converted(
         *(out, kind.NAME, read.classes, len(written)),
         masks=sum(one.has_mask for one in written),
