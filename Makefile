@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/reproduce
 TORCH ?= torch==2.13.*
 
-.PHONY: install reproduce test test-thorough test-slow test-gpu test-encoders stress check audit lint clean
+.PHONY: install reproduce test test-thorough test-slow test-torch test-gpu test-encoders stress check audit lint clean
 
 # Trains the nine systems of Table 1 on drawings, on a CPU; writes the table and the report.
 reproduce: install
@@ -31,6 +31,12 @@ PHOTOS ?= 20000
 stress: install-dev
 	KILLS=$(KILLS) PHOTOS=$(PHOTOS) MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n 2 -m stress -rP --durations 0 tests/stress
+
+# The suite with another release of torch, such as the oldest that is allowed, in an environment of
+# its own: make test-torch RELEASE=2.11
+RELEASE ?= 2.11
+test-torch:
+	$(MAKE) test VENV=.venv-torch-$(RELEASE) TORCH="torch==$(RELEASE).*"
 
 # What only an NVIDIA GPU shows; skipped without one. Into an environment with a CUDA build of torch:
 # make test-gpu BIN=/path/to/its/bin
