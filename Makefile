@@ -38,7 +38,7 @@ RELEASE ?= 2.11
 test-torch:
 	$(MAKE) test VENV=.venv-torch-$(RELEASE) TORCH="torch==$(RELEASE).*"
 
-# What only an NVIDIA GPU shows; skipped without one. Into an environment with a CUDA build of torch:
+# What only an NVIDIA GPU shows; skipped without one. In an environment with a CUDA build of torch:
 # make test-gpu BIN=/path/to/its/bin
 test-gpu:
 	$(BIN)/python -m pytest tests/gpu

@@ -65,14 +65,14 @@ def main() -> None:
     print(to_markdown(rows))
 
 
-def ours(config: Any, data: assembly.Data, device: torch.device) -> Callable[[], None]:
+def ours(config: Any, data: assembly.Data, device: torch.device) -> Callable[[], object]:
     tasks = assembly.make_tasks(config, data.dataset.classes)
     step = step_taker(network(config, tasks, device).train(), config, tasks)
     batches = endless(assembly.make_train_loader(config, data, tasks))
     return lambda: step(next(batches))
 
 
-def theirs(config: Any, data: assembly.Data) -> Callable[[], None]:
+def theirs(config: Any, data: assembly.Data) -> Callable[[], object]:
     rows = np.array(data.split.train)
     images = torch.from_numpy(np.array(data.arrays.images[rows])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.array(data.arrays.masks[rows])).long()

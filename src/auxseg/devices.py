@@ -24,6 +24,13 @@ def pick_device(accelerator: str) -> torch.device:
     return torch.device(name)
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A small tensor's copy on a device. Nobody waits for it, nor for what a GPU is at work on."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether 16-bit brain floats are computed, and not imitated, which takes a hundred times as
     long: on CUDA GPUs from Ampere on, and on CPUs with AMX or AVX-512 BF16."""

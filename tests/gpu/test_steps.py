@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +22,7 @@ from auxseg.training.memory import training_memory
 from auxseg.training.step import Outcome
 
 GPU = torch.device("cuda")
-SMALL = {"weights": "none", "width": 0.1, "image_size": 64, "batch_size": 4}
+SMALL = {"weights": "none", "image_size": 64, "batch_size": 4}
 #: One preset of each architecture and encoder, and the one that asks a teacher.
 PRESETS = (
     *("segnet-3task", "mtan-all", "mtan-full-3task", "cross-stitch-2task", "progressive-2task"),
@@ -29,8 +30,8 @@ PRESETS = (
 )
 #: In which a network learns four images of noise by heart, more or less.
 STEPS = 15
-#: Bytes that convolutions were seen to take for themselves (H200, PyTorch 2.11), and some more.
-WORK_SPACE = 2**28
+#: Bytes that convolutions may take for themselves: 0.3 GiB were seen (H200, PyTorch 2.11).
+WORK_SPACE = 3 * 2**27
 
 
 class Training:
@@ -38,6 +39,9 @@ class Training:
 
     def __init__(self, config: Config) -> None:
         tasks = assembly.make_tasks(config, CLASSES)
+        primary = tasks["segmentation"]
+        if primary.counts_pixels:  # balanced class weights ask for it
+            primary.see_pixels(np.array([900, 100]))
         torch.manual_seed(0)
         self.model = network(config, tasks, GPU).train()
         self.batch = random_batch(config).to(GPU)
@@ -52,9 +56,8 @@ class Training:
 
 
 def small(preset: str, **changes: Any) -> Config:
-    width = {} if "unet" in preset else {"width": SMALL["width"]}
-    rest = {name: value for name, value in SMALL.items() if name != "width"}
-    return configure(preset, **{**rest, **width, **changes})
+    width = {} if "unet" in preset else {"width": 0.1}
+    return configure(preset, **{**SMALL, **width, **changes})
 
 
 @contextmanager
@@ -78,18 +81,19 @@ def test_a_step_waits_for_no_number(preset: str, precision: str) -> None:
         training.step()
 
 
-@pytest.mark.parametrize("name", BALANCERS)
-def test_every_balancer_steps(name: str) -> None:
-    pytest.importorskip("torchjd")
-    if name == "cagrad":
-        pytest.importorskip("cvxpy")
-    training = Training(small("segnet-3task", balancer=name))
-    before = training.weights()
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"balancer": name} for name, one in BALANCERS.items() if not one.BY_GRADIENTS),
+        {"tasks.options.segmentation.class_weights": "balanced"},
+    ],
+    ids=lambda options: ",".join(options.values()),
+)
+def test_options_wait_for_no_number(options: dict[str, str]) -> None:
+    training = Training(small("segnet-3task", **options))
     training.step()
-    training.step()
-    after = training.weights()
-    assert after.isfinite().all()
-    assert not torch.equal(after, before)
+    with refusing_to_wait():
+        training.step()
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -115,7 +119,7 @@ def test_memory_is_as_estimated(preset: str, mode: str, precision: str) -> None:
     real = torch.cuda.max_memory_allocated() - before
     estimate = training_memory(config, CLASSES)
     print(f"{preset} {mode} {precision}: {real / 2**30:.2f} GiB, {real / estimate:.2f} of estimate")
-    assert 0.95 * estimate < real < 1.1 * estimate + WORK_SPACE
+    assert 0.95 * estimate < real < estimate + WORK_SPACE
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_memory_is_as_estimated(preset: str, mode: str, precision: str) -> None:
     ],
     ids=lambda options: ",".join(options),
 )
-@pytest.mark.parametrize("preset", ["mtan-3task", "unet-1task"])
+@pytest.mark.parametrize("preset", ["mtan-unet-3task", "unet-1task"])
 def test_options_for_gpus_train_alike(preset: str, options: dict[str, Any]) -> None:
     """Losses fall as far as in single precision. Gradients are not compared: those of a network
     from scratch, in batches of four, turn with any rounding (`unet-1task`: cosine 0.25 in bf16)."""

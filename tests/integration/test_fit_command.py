@@ -118,6 +118,7 @@ def test_it_goes_on_with_nothing_else(
     auxseg("fit", root, *TINY, *further, "--out", run).failed(2, *words)
 
 
+@pytest.mark.thorough
 def test_a_stopped_fit_goes_on(fitted: tuple[Path, Path, Outcome], tmp_path: Path) -> None:
     """Stopped after two validations: the same command ends with the same weights."""
     root, run, _ = fitted

@@ -10,6 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from auxseg.devices import sent
+
 
 @dataclass(frozen=True)
 class Step:
@@ -81,9 +83,13 @@ class Balancer(nn.Module, ABC):
     def end_epoch(self) -> None:
         """Called after the last step of an epoch."""
 
-    def positions(self, names: Collection[str]) -> list[int]:
-        """Where these tasks stand in a tensor that has an entry per task of the system."""
-        return [self.names.index(name) for name in names]
+    def positions(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Where these tasks stand in a tensor that has an entry per task of the system, int64 (T,).
+
+        Beside the values: for a list of numbers a GPU would be waited for.
+        """
+        numbers = torch.tensor([self.names.index(name) for name in values])
+        return sent(numbers, next(iter(values.values())).device)
 
 
 class LossBalancer(Balancer):

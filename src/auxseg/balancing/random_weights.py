@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from auxseg.balancing.base import LossBalancer, named, stacked
+from auxseg.devices import sent
 
 
 class RandomWeights(LossBalancer):
@@ -17,5 +18,5 @@ class RandomWeights(LossBalancer):
         losses = stacked(values)
         # Drawn for every task of the system and on the CPU: the same numbers whatever is labelled,
         # and on whatever device.
-        drawn = torch.randn(len(self.names))[self.positions(values)].to(losses.device)
-        return named(values, drawn.softmax(dim=0))
+        drawn = sent(torch.randn(len(self.names)), losses.device)
+        return named(values, drawn[self.positions(values)].softmax(dim=0))

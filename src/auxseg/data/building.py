@@ -41,7 +41,8 @@ def appearing(folder: Path) -> Iterator[Path]:
             folder.rmdir()
         building.rename(folder)
     except AuxsegError as error:
-        raise type(error)(str(error).replace(str(building), str(folder))) from None
+        error.args = (str(error).replace(str(building), str(folder)),)
+        raise
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from auxseg.devices import sent
 from auxseg.errors import DataError, UsageError
 from auxseg.palette import class_colours
 from auxseg.tasks.averages import mean_softmax
@@ -101,7 +102,7 @@ class Segmentation(Task):
         labels, seen = value.long(), value != IGNORE_INDEX
         weights = self.class_weights
         if weights is not None:
-            weights = weights.to(prediction)
+            weights = sent(weights, prediction.device).to(prediction.dtype)
         pixels = F.cross_entropy(
             prediction, labels, weights, ignore_index=IGNORE_INDEX, reduction="none"
         )

@@ -13,13 +13,15 @@ from torch.utils import deterministic as switches
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Deterministic algorithms where there are any; others find the process's switches as before.
+    """Deterministic algorithms where there are any; others find torch's switches as before.
 
-    Pooling and unpooling have none on a GPU, and repeat all the same; other operations warn.
+    Pooling and unpooling have none on a GPU, and repeat all the same: torch's warning of them is
+    silenced from now on, that of other operations is not.
     """
-    # The products of NVIDIA's library repeat only with work space of a fixed size.
+    # The products of NVIDIA's library repeat only with work space of a fixed size; Lightning sets
+    # the same in training.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Cells of pooling do not overlap here, so that nothing is added up in any order.
+    # Cells of the built-in encoders' pooling do not overlap: nothing is added up in any order.
     warnings.filterwarnings("ignore", message="max_(un)?pool.* deterministic implementation")
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()

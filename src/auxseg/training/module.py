@@ -64,7 +64,8 @@ class MultiTaskModule(pl.LightningModule):
         self.train_means, self.val_means = self._loss_means(), self._loss_means()
         self.lessons = Lessons(self.tasks)
         self.guard = Guard(config, every_step=balancer.BY_GRADIENTS)
-        self.step_rows: list[dict[str, Tensor]] = []
+        #: Tensors where the network is, and numbers of steps before a stop.
+        self.step_rows: list[Mapping[str, Tensor | float]] = []
         self._image_counts: list[tuple[Tensor, Tensor]] = []
         self.validation: dict[str, MetricValue] = {}
         self.remarks: dict[str, Remarks] = {}
@@ -235,10 +236,7 @@ class MultiTaskModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up an epoch where it was stopped; with other processes, the first takes all."""
         so_far = checkpoint.get(SO_FAR, {"sums": [], "steps": []})  # none before these were kept
-        self.step_rows = [
-            {name: torch.tensor(value, dtype=torch.float64) for name, value in row.items()}
-            for row in so_far["steps"]
-        ]
+        self.step_rows = [dict(row) for row in so_far["steps"]]
         self.guard.skipped = so_far.get("skipped", 0)
         mine = so_far["sums"][self.global_rank :: self.trainer.world_size]
         for sums in mine:
@@ -313,8 +311,10 @@ class MultiTaskModule(pl.LightningModule):
         if not rows:
             return []
         # One transfer for the whole epoch: a step never waits for the numbers of its own log.
-        flat = torch.stack([value.double() for row in rows for value in row.values()]).tolist()
-        numbers = iter(flat)
+        values = [value for row in rows for value in row.values()]
+        tensors = [value.double() for value in values if isinstance(value, Tensor)]
+        moved = iter(torch.stack(tensors).tolist() if tensors else ())
+        numbers = iter([next(moved) if isinstance(one, Tensor) else one for one in values])
         return [{name: next(numbers) for name in row} for row in rows]
 
     def _share_statistics(self) -> None:
