@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,14 +9,13 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
 
 import auxseg
 from auxseg.balancing import BALANCERS
 from auxseg.balancing.gradients import TorchJDBalancer
-from auxseg.training.callbacks import Keeper
 from integration import runs
 from integration.command import auxseg as command
+from stopped import stopped_at
 from tiny_run import with_both_classes
 
 OPTIONS = {
@@ -37,24 +35,16 @@ FORMATS = {
 }
 
 
-class StoppedError(Exception):
-    """Stands for a kill, inside this process."""
-
-
 @pytest.mark.parametrize("numbers", FORMATS)
 @pytest.mark.parametrize("preset", ["mtan-3task", "unet-semi"])
-def test_stopped_and_resumed(
-    preset: str, numbers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_and_resumed(preset: str, numbers: str, tmp_path: Path) -> None:
     """Within an epoch: the same as without a stop, to the last bit."""
     options = OPTIONS | FORMATS[numbers] | {"training.checkpoint_every": 2}
     options |= {"width": 0.05} if preset == "mtan-3task" else {"labels": 30}
     straight, run = tmp_path / "straight", tmp_path / "run"
     auxseg.train(preset, out=straight, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_batch_start", _stopping(1, 3))
-        with pytest.raises(StoppedError):
-            auxseg.train(preset, out=run, **options)
+    with stopped_at(1, 3):
+        auxseg.train(preset, out=run, **options)
     auxseg.train(preset, out=run, resume=True)
     rows = [runs.history(one) for one in (straight, run)]
     for one in rows:
@@ -62,16 +52,6 @@ def test_stopped_and_resumed(
     assert runs.without_seconds(rows[0]) == runs.without_seconds(rows[1])
     assert runs.identical(runs.best(run), runs.best(straight))
     assert runs.identical(runs.last(run), runs.last(straight))
-
-
-def _stopping(epoch: int, batch: int) -> Callable[..., None]:
-    def stop(
-        keeper: Keeper, trainer: Trainer, module: LightningModule, data: object, batch_idx: int
-    ) -> None:
-        if (trainer.current_epoch, batch_idx) == (epoch, batch):
-            raise StoppedError
-
-    return stop
 
 
 @pytest.mark.parametrize("name", BALANCERS)

@@ -21,6 +21,7 @@ from auxseg.runs.directory import RunDirectory
 from auxseg.training.callbacks import Keeper
 from auxseg.training.fit import train as fit
 from planted import Planted
+from stopped import stopped_at
 
 from . import runs
 from .command import Outcome, auxseg, start
@@ -33,10 +34,6 @@ OPTIONS = (
 )
 LINE = ("train", "segnet-1task", *OPTIONS)
 SECONDS = 90
-
-
-class StoppedError(Exception):
-    """Stands for a kill, inside this process."""
 
 
 def stop(run: Path, condition: Callable[[Path], bool], number: signal.Signals) -> Outcome:
@@ -235,31 +232,17 @@ SYSTEMS = {
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.thorough
-def test_stopped_after_an_epoch_and_within_one(
-    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_after_an_epoch_and_within_one(system: str, tmp_path: Path) -> None:
     """Once where an epoch has ended, once between two checkpoints of the next, by an exception."""
     line = ("train", *SYSTEMS[system], "--training.checkpoint_every", "2", "--out")
     auxseg(*line, tmp_path / "straight").succeeded()
     for epoch, batch in ((1, 0), (2, 5)):
-        with monkeypatch.context() as patch:
-            patch.setattr(Keeper, "on_train_batch_start", _stopping(epoch, batch))
-            with pytest.raises(StoppedError):
-                auxseg(*line, tmp_path / "run", *(["--resume"] if epoch > 1 else []))
+        with stopped_at(epoch, batch):
+            auxseg(*line, tmp_path / "run", *(["--resume"] if epoch > 1 else []))
     assert len(runs.history(tmp_path / "run")) == 2
     assert position(runs.checkpoint(tmp_path / "run")) == Position(2, 4)
     auxseg(*line, tmp_path / "run", "--resume").succeeded()
     assert_same(tmp_path / "run", tmp_path / "straight")
-
-
-def _stopping(epoch: int, batch: int) -> Callable[..., None]:
-    def stop(
-        keeper: Keeper, trainer: Trainer, module: LightningModule, data: object, batch_idx: int
-    ) -> None:
-        if (trainer.current_epoch, batch_idx) == (epoch, batch):
-            raise StoppedError
-
-    return stop
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -58,19 +57,11 @@ class Teacher(nn.Module):
             )
             for own, other in zip(mine, others, strict=True)
         ]
-        averages, weights = _sides(pair for pair in pairs if pair[0].is_floating_point())
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        averages, weights = ([pair[side] for pair in floating] for side in (0, 1))
         torch._foreach_lerp_(averages, weights, 1 - decay)
-        counters, counted = _sides(pair for pair in pairs if not pair[0].is_floating_point())
-        if counters:
-            torch._foreach_copy_(counters, counted)
+        if counters := [pair for pair in pairs if not pair[0].is_floating_point()]:
+            own, other = ([pair[side] for pair in counters] for side in (0, 1))
+            torch._foreach_copy_(own, other)
         self._done += 1
         self.steps += 1
-
-
-def _sides(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-    """The first of each pair, and the second."""
-    own, other = [], []
-    for one, two in pairs:
-        own.append(one)
-        other.append(two)
-    return own, other
